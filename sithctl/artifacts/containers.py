@@ -1,0 +1,127 @@
+"""Named arrays and one JSON document in a safetensors or an HDF5 file.
+
+Both writers are deterministic: no times, no order but the one given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sithctl.errors import InputError
+from sithctl.kinds import Column
+from sithctl.kinds.base import canonical
+
+ATTRIBUTE = "sithctl"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+Parts = tuple[dict[str, Any], dict[str, Column]]
+
+
+def write_safetensors(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> None:
+    from safetensors.numpy import save_file
+
+    solid = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(solid, path, metadata={ATTRIBUTE: canonical(document)})
+
+
+def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> None:
+    import h5py
+
+    text = h5py.string_dtype("utf-8")
+    with h5py.File(path, "w") as file:
+        file.attrs.create(ATTRIBUTE, canonical(document), dtype=text)
+        for name, column in arrays.items():
+            if isinstance(column, list):
+                file.create_dataset(name, data=np.array(column, dtype=object), dtype=text)
+            else:
+                file.create_dataset(name, data=column)
+
+
+def _read_safetensors(path: Path, only_document: bool) -> Parts:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        document = json.loads((file.metadata() or {})[ATTRIBUTE])
+        names = [] if only_document else list(file.keys())
+        return document, {name: file.get_tensor(name) for name in names}
+
+
+def _read_hdf5(path: Path, only_document: bool) -> Parts:
+    import h5py
+
+    arrays: dict[str, Column] = {}
+
+    def take(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            is_text = h5py.check_string_dtype(item.dtype) is not None
+            arrays[name] = item.asstr()[()].tolist() if is_text else item[()]
+
+    with h5py.File(path, "r") as file:
+        document = json.loads(file.attrs[ATTRIBUTE])
+        if not only_document:
+            file.visititems(take)
+    return document, arrays
+
+
+def shapes(path: Path) -> dict[str, str]:
+    """What the file holds: ``name → dtype (shape)``, without reading it."""
+    found: dict[str, str] = {}
+    if _is_hdf5(path):
+        import h5py
+
+        def take(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                is_text = h5py.check_string_dtype(item.dtype) is not None
+                found[name] = f"{'text' if is_text else item.dtype} {tuple(item.shape)}"
+
+        with h5py.File(path, "r") as file:
+            file.visititems(take)
+    else:
+        from safetensors import safe_open
+
+        with safe_open(path, framework="numpy") as file:
+            for name in sorted(file.keys()):
+                part = file.get_slice(name)
+                found[name] = f"{part.get_dtype()} {tuple(part.get_shape())}"
+    return found
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+
+
+def read(path: Path, shown: str, only_document: bool = False) -> Parts:
+    """The document and the arrays of a file of either container.
+
+    Args:
+        path: the file.
+        shown: what to call it in an error.
+        only_document: leave the arrays out.
+
+    Raises:
+        InputError: the file is empty, truncated or none of ours.
+    """
+    if path.stat().st_size == 0:
+        raise InputError("the input is empty", shown, "give a file that sithctl wrote")
+    reader: Callable[[Path, bool], Parts] = _read_hdf5 if _is_hdf5(path) else _read_safetensors
+    try:
+        document, arrays = reader(path, only_document)
+        if not isinstance(document, dict) or "kind" not in document:
+            raise KeyError("kind")
+    except KeyError as error:
+        raise InputError(
+            "a file that sithctl did not write", shown, "see `sithctl --help` for the stages"
+        ) from error
+    except Exception as error:  # h5py and safetensors raise half a dozen types for a bad file
+        raise InputError(
+            "neither a whole safetensors nor a whole HDF5 file (truncated, or of another kind)",
+            shown,
+            "make it again with the stage that writes it",
+        ) from error
+    return document, arrays

@@ -1,0 +1,143 @@
+"""Read single tensors of a checkpoint by name: safetensors (one file or shards), or a pickled
+state dict, never unpickling anything but tensors."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sithctl.errors import InputError
+
+# In the order in which transformers and OpenCLIP themselves prefer them.
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "open_clip_model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_pytorch_model.bin",
+)
+
+
+class Checkpoint:
+    """The tensors of a checkpoint, read one at a time.
+
+    Attributes:
+        path: the file, or the index of the shards.
+        files: every file that holds tensors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pickled: Mapping[str, Tensor] = {}
+        self._where: dict[str, Path] = {}
+        if path.name.endswith(".index.json"):
+            self._where = _shards(path)
+        elif path.suffix == ".safetensors":
+            self._where = dict.fromkeys(_names(path), path)
+        else:
+            self._pickled = _state_dict(path)
+        self.files = sorted(set(self._where.values())) or [path]
+
+    @classmethod
+    def find(cls, directory: Path) -> Checkpoint:
+        """The checkpoint in a model's directory.
+
+        Raises:
+            InputError: there is none under the names that the libraries use.
+        """
+        for name in WEIGHTS:
+            if (directory / name).exists():
+                return cls(directory / name)
+        raise InputError(
+            f"no weights (looked for {', '.join(WEIGHTS)})",
+            directory,
+            "save the model there with save_pretrained",
+        )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._where or name in self._pickled
+
+    def names(self) -> list[str]:
+        return sorted(self._where or self._pickled)
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in float64.
+
+        Raises:
+            InputError: it is not there, or holds a NaN or an infinity.
+        """
+        if name in self._pickled:
+            tensor = self._pickled[name]
+        elif name in self._where:
+            with safe_open(self._where[name], framework="pt") as file:
+                tensor = file.get_tensor(name)
+        else:
+            raise self._missing(name)
+        tensor = tensor.double()
+        if not bool(tensor.isfinite().all()):
+            raise InputError(
+                f"NaN or infinite weights in {name}", self.path, "use an undamaged checkpoint"
+            )
+        return tensor
+
+    def _missing(self, name: str) -> InputError:
+        names = self.names()
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0) or ["nothing"]
+        return InputError(
+            f"no tensor {name} among the {len(names)} found (nearest: {near[0]})",
+            self.path,
+            "check that the config belongs to these weights",
+        )
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return list(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            "not a whole safetensors file", path, "copy or download the checkpoint again"
+        ) from error
+
+
+def _shards(index: Path) -> dict[str, Path]:
+    try:
+        weight_map: dict[str, str] = json.loads(index.read_text())["weight_map"]
+    except (ValueError, KeyError, UnicodeDecodeError) as error:
+        raise InputError("not an index of shards", index, "expected a weight_map") from error
+    for shard in set(weight_map.values()):
+        path = (index.parent / shard).resolve()
+        if path.parent != index.parent.resolve():
+            raise InputError(f"the index names a shard outside its folder: {shard}", index)
+        if not path.exists():
+            raise InputError("a shard is missing", path, "copy all files of the checkpoint")
+    return {name: index.parent / shard for name, shard in weight_map.items()}
+
+
+def _state_dict(path: Path) -> Mapping[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a refused pickle, a torn zip and a wrong format differ in type
+        raise InputError(
+            "not a state dict that loads with weights_only=True",
+            path,
+            "save the model as safetensors",
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise InputError("no state dict", path, "save the model as safetensors")
+    tensors = {
+        name.removeprefix("module."): tensor
+        for name, tensor in content.items()
+        if isinstance(tensor, Tensor)
+    }
+    if not tensors:
+        raise InputError("a state dict without tensors", path, "save the model as safetensors")
+    return tensors

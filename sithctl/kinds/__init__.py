@@ -1,0 +1,39 @@
+"""What the stages hand on: heads, spectra, pools, means, codes.
+
+Each kind is a frozen dataclass of numpy arrays. ``arrays()`` and ``document()`` take it apart into
+what a file holds, named arrays and one JSON document; ``from_parts`` puts it together again.
+Containers (safetensors, HDF5) know nothing of kinds, kinds nothing of containers.
+"""
+
+from sithctl.kinds.base import SCHEMA, Array, Artefact, Column, History, Identity, entry
+from sithctl.kinds.codes import Codes, Concepts, LayerCodes
+from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
+from sithctl.kinds.pool import Factors, Mean, Pool
+from sithctl.kinds.readout import Readout, Step
+
+KINDS: dict[str, type[Artefact]] = {
+    kind.kind: kind for kind in (Heads, Spectra, Pool, Mean, Codes)
+}
+
+__all__ = [
+    "KINDS",
+    "SCHEMA",
+    "Array",
+    "Artefact",
+    "Codes",
+    "Column",
+    "Concepts",
+    "Factors",
+    "HeadFactors",
+    "Heads",
+    "History",
+    "Identity",
+    "LayerCodes",
+    "LayerSpectra",
+    "Mean",
+    "Pool",
+    "Readout",
+    "Spectra",
+    "Step",
+    "entry",
+]

@@ -1,0 +1,137 @@
+"""What the pursuit gives: explanations of singular vectors by concepts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from sithctl.kinds.base import (
+    Array,
+    Artefact,
+    Column,
+    Identity,
+    canonical,
+    layer_numbers,
+    numbers,
+    texts,
+)
+from sithctl.kinds.pool import Factors
+from sithctl.kinds.readout import Readout
+
+
+@dataclass(frozen=True)
+class LayerCodes:
+    """One layer's explanations.
+
+    Attributes:
+        indices: (heads, rank, poles, K) int64 into the pool, −1 where unused.
+        coefficients: (heads, rank, poles, K) float32, descending.
+        singular_values: (heads, rank).
+        energy: (heads, rank), σ²/Σσ² of the whole head.
+        degenerate: (heads, rank) bool, a neighbour's σ is too near to tell the two apart.
+        fidelity: (heads, rank, poles, 3): feature, residual, residual ceiling.
+    """
+
+    indices: Array
+    coefficients: Array
+    singular_values: Array
+    energy: Array
+    degenerate: Array
+    fidelity: Array
+
+    def named(self, prefix: str) -> dict[str, Column]:
+        return {prefix + name: getattr(self, name) for name in LAYER_CODES}
+
+
+LAYER_CODES = (
+    "indices",
+    "coefficients",
+    "singular_values",
+    "energy",
+    "degenerate",
+    "fidelity",
+)
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """The concepts that some explanation uses.
+
+    Attributes:
+        indices: (used,) int64 into the pool, ascending.
+        labels: used labels.
+        vectors: (used, features) float32, centred and unit.
+        factors: the factor values each names, where the pool knows them.
+    """
+
+    indices: Array
+    labels: list[str]
+    vectors: Array
+    factors: list[Factors] | None = None
+
+
+@dataclass(frozen=True)
+class Codes(Artefact):
+    """Explanations of singular vectors: for every pole, a few concepts with coefficients."""
+
+    kind: ClassVar[str] = "codes"
+    container: ClassVar[str] = "hdf5"
+
+    architecture: dict[str, Any]
+    parameters: dict[str, Any]
+    layers: Mapping[int, LayerCodes]
+    concepts: Concepts
+    mean: Array
+    pool_mean: Array
+    readout: Readout
+
+    @property
+    def poles(self) -> list[str]:
+        """Which poles there are, in the order of the arrays: ``+``, ``-``."""
+        return list(self.parameters["poles"])
+
+    def arrays(self) -> dict[str, Column]:
+        result: dict[str, Column] = {}
+        for layer, codes in self.layers.items():
+            result |= codes.named(f"layers/{layer}/")
+        result["concepts/indices"] = self.concepts.indices
+        result["concepts/labels"] = self.concepts.labels
+        result["concepts/vectors"] = self.concepts.vectors
+        if self.concepts.factors is not None:
+            result["concepts/factors"] = [canonical(f) for f in self.concepts.factors]
+        result["mean"], result["pool_mean"] = self.mean, self.pool_mean
+        return result | self.readout.arrays("/")
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "readout": self.readout.document(),
+        }
+
+    @classmethod
+    def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
+        layers = {
+            layer: LayerCodes(*(numbers(arrays[f"layers/{layer}/{n}"]) for n in LAYER_CODES))
+            for layer in layer_numbers(arrays, "/")
+        }
+        factors = arrays.get("concepts/factors")
+        concepts = Concepts(
+            numbers(arrays["concepts/indices"]),
+            texts(arrays["concepts/labels"]),
+            numbers(arrays["concepts/vectors"]),
+            None if factors is None else [json.loads(text) for text in texts(factors)],
+        )
+        return cls(
+            Identity.parse(document["model"]),
+            tuple(document["history"]),
+            document["architecture"],
+            document["parameters"],
+            layers,
+            concepts,
+            numbers(arrays["mean"]),
+            numbers(arrays["pool_mean"]),
+            Readout.parse(document["readout"], arrays, "/"),
+        )

@@ -1,0 +1,110 @@
+"""Fold LayerNorm, LayerScale and centring into the thin factors of every head's value-output
+matrix (SITH, Sec. 3; method: fold)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from sithctl.errors import InputError
+from sithctl.kinds import HeadFactors, Heads, Identity, entry
+from sithctl.kinds.base import digest_of
+from sithctl.models.model import LayerWeights, Model, open_model
+from sithctl.stages.layers import select_layers
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Factors:
+    """One layer's heads in float64.
+
+    Attributes:
+        reader: (heads, width, head_dim), A.
+        writer: (heads, head_dim, width), B.
+        constant: (heads, head_dim), cv: ``cv @ B`` is written whatever is read.
+    """
+
+    reader: Tensor
+    writer: Tensor
+    constant: Tensor
+
+
+def fold_layer(weights: LayerWeights, heads: int, *, plain: bool = False) -> Factors:
+    """Thin factors of one layer's value-output matrices, W_VO = A @ B on row vectors.
+
+    Centring is exact where every reader of the residual stream is a LayerNorm: none of them sees
+    the all-ones direction, neither in what a head reads nor in what it writes.
+
+    Args:
+        weights: the layer's tensors, float64.
+        heads: how many heads share the width.
+        plain: fold and centre nothing, as SITH's own script does unless told.
+    """
+    width = weights.norm_weight.shape[0]
+    value = weights.value_weight if plain else weights.value_weight * weights.norm_weight
+    reader = value.reshape(heads, -1, width).transpose(1, 2)
+    output = weights.output_weight
+    if weights.layer_scale is not None:
+        output = output * weights.layer_scale.unsqueeze(1)
+    writer = output.T.reshape(heads, -1, width)
+    constant = weights.value_weight @ weights.norm_bias
+    if weights.value_bias is not None:
+        constant = constant + weights.value_bias
+    if not plain:
+        reader = reader - reader.mean(1, keepdim=True)
+        writer = writer - writer.mean(2, keepdim=True)
+    return Factors(reader, writer, constant.reshape(heads, -1))
+
+
+def fold(
+    model: str | Model = "scenes",
+    layers: str | Sequence[int] | None = None,
+    *,
+    plain: bool = False,
+    dtype: str = "float32",
+) -> Heads:
+    """Fold a model's heads.
+
+    Args:
+        model: a name as on the command line, or an opened model.
+        layers: ``20-23``, ``-4-`` or numbers; all when None.
+        plain: neither fold the LayerNorm nor centre.
+        dtype: of the result, ``float32`` or ``float64``; the work is done in float64.
+
+    Returns:
+        Heads with factors (heads, width, head_dim) and (heads, head_dim, width) a layer.
+
+    Raises:
+        InputError: a layer out of range, a missing tensor, NaN weights, an unknown architecture.
+    """
+    model = open_model(model)
+    if dtype not in DTYPES:
+        raise InputError(f"no dtype {dtype} for heads", None, f"one of {', '.join(DTYPES)}")
+    chosen = select_layers(layers, model.layers, model.name)
+    folded: dict[int, HeadFactors] = {}
+    digests: dict[int, str] = {}
+    for layer in chosen:
+        weights = model.layer(layer)
+        digests[layer] = digest_of({}, {n: t.numpy() for n, t in weights.named().items()})
+        factors = fold_layer(weights, model.heads, plain=plain)
+        folded[layer] = HeadFactors(
+            *(_numpy(t, dtype) for t in (factors.reader, factors.writer, factors.constant))
+        )
+    readout = model.readout
+    parameters = {"model": model.name, "layers": chosen, "plain": plain, "dtype": dtype}
+    return Heads(
+        Identity(model.name, readout.space, digests),
+        (entry("fold", parameters, {}),),
+        model.architecture(),
+        folded,
+        readout,
+        plain,
+    )
+
+
+def _numpy(tensor: Tensor, dtype: str) -> np.ndarray:
+    return np.ascontiguousarray(tensor.numpy().astype(dtype))
