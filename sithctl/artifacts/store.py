@@ -39,13 +39,18 @@ def save(artefact: Artefact, target: str | Path | None, *, times: dict[str, Any]
         write(path, document, artefact.arrays())
 
 
-def load(source: str | Path, kind: type[T]) -> T:
+def load(source: str | Path, kind: type[T], *, shown: str | None = None) -> T:
     """Read an artefact of one kind from a path or, for ``-``, from standard input.
+
+    Args:
+        source: where it is.
+        kind: what it must be.
+        shown: what to call the source in an error.
 
     Raises:
         InputError: the file is missing, damaged, of another kind or of a later schema.
     """
-    shown = shown_name(source)
+    shown = shown or shown_name(source)
     with readable(source) as path:
         document, arrays = read(path, shown)
     _check_kind(document, kind, shown)

@@ -84,7 +84,7 @@ class Identity:
         return cls(document.get("name"), document.get("space"), layers)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Artefact:
     """What every kind has: whose it is, how it came to be, and a digest of its content."""
 

@@ -72,7 +72,7 @@ class Concepts:
     factors: list[Factors] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Codes(Artefact):
     """Explanations of singular vectors: for every pole, a few concepts with coefficients."""
 

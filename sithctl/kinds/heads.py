@@ -26,7 +26,7 @@ class HeadFactors:
     value_constant: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Heads(Artefact):
     """The thin factors of every head's value-output matrix, by layer."""
 
@@ -90,7 +90,7 @@ class LayerSpectra:
     right: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectra(Artefact):
     """The singular value decomposition of every head's value-output matrix, by layer."""
 

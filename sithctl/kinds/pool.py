@@ -14,7 +14,7 @@ from sithctl.kinds.base import Array, Artefact, Column, Identity, canonical, num
 Factors = dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pool(Artefact):
     """A concept pool: raw embeddings and their labels.
 
@@ -59,7 +59,7 @@ class Pool(Artefact):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mean(Artefact):
     """The mean of unit-norm image features, kept as a sum so that parts can be added up.
 

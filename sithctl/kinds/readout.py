@@ -28,7 +28,7 @@ class Step:
         return {"op": self.op} | ({} if self.epsilon is None else {"epsilon": self.epsilon})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Readout:
     """The model's own way from a residual vector to a feature: its final norm and projection."""
 
@@ -38,6 +38,12 @@ class Readout:
     def space(self) -> str:
         """Digest that tells one feature space from another."""
         return digest_of(self.document(), self.arrays())
+
+    @property
+    def features(self) -> int:
+        """Dimension of the feature space."""
+        last = self.steps[-1]
+        return int(last.tensors["weight"].shape[-1])
 
     def document(self) -> list[dict[str, Any]]:
         return [step.document() for step in self.steps]

@@ -24,6 +24,8 @@ class Encoder(ABC):
     """A model that turns texts and images into un-normalised features.
 
     Attributes:
+        location: where the model lies.
+        source: what the model was called.
         batch_size: how many go through the model at a time.
         trims: whether a batch of texts may be cut to its longest: exact where attention is
             causal, and taken only where a probe shows it to be.
@@ -34,6 +36,7 @@ class Encoder(ABC):
 
     def __init__(self, location: Location, device: str, dtype: str, batch_size: int) -> None:
         self.location = location
+        self.source = ""
         self.device = torch.device(device)
         self.dtype = DTYPES[dtype]
         self.batch_size = batch_size
@@ -103,7 +106,9 @@ class TransformersEncoder(Encoder):
     def __init__(self, location: Location, device: str, dtype: str, batch_size: int) -> None:
         super().__init__(location, device, dtype, batch_size)
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # progress is the commands' to show
         (folder,) = location.loader
         self.model = AutoModel.from_pretrained(folder, dtype=self.dtype).to(self.device).eval()
         self.has_text = hasattr(self.model, "get_text_features")
@@ -250,9 +255,11 @@ def load_encoder(
     location = locate(model)
     kinds = {"transformers": TransformersEncoder, "open_clip": OpenCLIPEncoder}
     try:
-        return kinds[location.library](location, device, dtype, batch_size)
+        encoder = kinds[location.library](location, device, dtype, batch_size)
     except InputError:
         raise
     except Exception as error:  # two libraries' many ways to fail
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{location.library} cannot load it ({first})", model) from error
+    encoder.source = model
+    return encoder

@@ -96,9 +96,10 @@ def fold(
         )
     readout = model.readout
     parameters = {"model": model.name, "layers": chosen, "plain": plain, "dtype": dtype}
+    weights_digest = digest_of([readout.space, *digests.values()], {})
     return Heads(
         Identity(model.name, readout.space, digests),
-        (entry("fold", parameters, {}),),
+        (entry("fold", parameters, {"model": weights_digest}),),
         model.architecture(),
         folded,
         readout,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -60,7 +63,8 @@ def svd(
         if minus is not None:
             A0, B0 = _factors(minus.layers[layer], device)
             A, B = torch.cat([A, A0], -1), torch.cat([B, -B0], -2)
-        U, S, Vh = thin_svd(A, B)
+        with _one_thread():
+            U, S, Vh = thin_svd(A, B)
         kept = S.shape[-1] if rank is None else rank
         if not 1 <= kept <= S.shape[-1]:
             raise InputError(f"no rank {rank}", heads.model.name, f"1 to {S.shape[-1]}")
@@ -72,6 +76,18 @@ def svd(
     return Spectra(
         heads.model, history, heads.architecture, layers, heads.readout, heads.plain
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices this small lose more to threads than they gain: on a busy machine a thousandfold.
+    And the result then does not depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _factors(factors: HeadFactors, device: str) -> tuple[Tensor, Tensor]:

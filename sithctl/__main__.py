@@ -1,0 +1,3 @@
+from sithctl.commands.app import main
+
+main()

@@ -1,0 +1,162 @@
+"""The whole chain behind a bare ``sithctl explain``, every stage from the cache where it can be.
+
+On the cached way nothing here imports torch: the answer must come at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sithctl.artifacts.cache import cached, file_digest, folder, key
+from sithctl.artifacts.containers import HDF5_MAGIC
+from sithctl.artifacts.store import load
+from sithctl.errors import InputError, UsageError
+from sithctl.kinds import Codes, Pool
+from sithctl.models.locate import SCENES, locate
+from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
+from sithctl.stages.layers import select_layers
+from sithctl.stages.options import Options
+from sithctl.views.console import output
+
+LAST = 4
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One model explained with one pool and one mean.
+
+    Attributes:
+        model: as the user called it.
+        pool: a pool file or a word list; the bundled pool when None.
+        mean: a file, ``none``, or None.
+        options: of ``decompose``.
+    """
+
+    model: str
+    pool: str | None
+    mean: str | None
+    options: Options
+
+    def codes(self, layers: str | None) -> list[Codes]:
+        """Codes of the layers asked for, the model's last four when None: one a layer."""
+        facts = self._facts()
+        chosen = select_layers(layers, facts["layers"], facts["name"], last=LAST)
+        recipes = {layer: self._recipe(layer) for layer in chosen}
+        missing = [n for n in chosen if not _entry(recipes[n]).exists()]
+        made: dict[int, Codes] = {}
+        if missing:
+            whole = self._make(missing)
+            made = {n: replace(whole, layers={n: whole.layers[n]}) for n in missing}
+        return [
+            cached("codes", recipes[n], Codes, lambda n=n: made.get(n) or self._make([n]))
+            for n in chosen
+        ]
+
+    def _facts(self) -> dict[str, Any]:
+        """The model's name and number of layers, remembered so that torch need not be loaded."""
+        note = folder() / f"facts-{key('facts', {'model': self._model_digest()})}.json"
+        try:
+            facts: dict[str, Any] = json.loads(note.read_text())
+            return facts
+        except (OSError, ValueError):
+            pass
+        from sithctl.models.model import open_model
+
+        opened = open_model(self.model)
+        facts = {"name": opened.name, "layers": opened.layers}
+        try:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(json.dumps(facts))
+        except OSError:
+            pass
+        return facts
+
+    def _model_digest(self) -> list[str]:
+        """Digests of the files that make the model what it is."""
+        place = SCENES if self.model == "scenes" else Path(self.model)
+        if not place.is_dir():
+            place = locate(self.model).weights
+        files = sorted(place.iterdir()) if place.is_dir() else [place, *place.parent.glob("*.json")]
+        kinds = {".json", ".safetensors", ".bin", ".pt", ".txt"}
+        return [f"{f.name}:{file_digest(f)}" for f in files if f.suffix in kinds and f.is_file()]
+
+    def _recipe(self, layer: int) -> dict[str, Any]:
+        pool = [CONCEPTS, FACTORS] if self.pool is None else [_file(self.pool)]
+        mean = MEAN if self.mean is None else None if self.mean == "none" else _file(self.mean)
+        return {
+            "model": self._model_digest(),
+            "pool": [file_digest(path) for path in pool],
+            "mean": file_digest(mean) if mean and mean.exists() else None,
+            "options": self.options.document(),
+            "layer": layer,
+        }
+
+    def _make(self, layers: list[int]) -> Codes:
+        from sithctl.commands.decompose import load_mean
+        from sithctl.stages.decompose import decompose
+        from sithctl.stages.fold import fold
+        from sithctl.stages.svd import svd
+
+        spectra = svd(fold(self.model, layers))
+        pool = self._pool()
+        with output.progress("selecting concepts") as tell:
+            return decompose(
+                spectra,
+                pool,
+                load_mean(self.mean),
+                layers=layers,
+                options=self.options,
+                progress=tell,
+            )
+
+    def _pool(self) -> Pool:
+        if self.pool is None:
+            if self.model != "scenes":
+                raise UsageError(
+                    "no pool", None, "give --pool FILE, a pool or a list of words to encode"
+                )
+            return bundled_pool()
+        path = _file(self.pool)
+        with path.open("rb") as file:
+            is_artefact = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+        if is_artefact or path.suffix in {".h5", ".hdf5", ".safetensors"}:
+            return load(path, Pool)
+        recipe = {"model": self._model_digest(), "words": file_digest(path)}
+        return cached("pool", recipe, Pool, lambda: _encode_words(path, self.model))
+
+
+def _entry(recipe: dict[str, Any]) -> Path:
+    return folder() / f"codes-{key('codes', recipe)}.h5"
+
+
+def _file(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise InputError("no such file", name, "check the path")
+    return path
+
+
+def _encode_words(path: Path, model: str) -> Pool:
+    from sithctl.sources.concepts import read_concepts
+    from sithctl.stages.pool import encode_pool
+
+    with output.progress("encoding concepts") as tell:
+        return encode_pool(read_concepts(path), model, progress=tell)
+
+
+def bundled_pool() -> Pool:
+    """The bundled concepts, encoded by the bundled model once and cached."""
+
+    def encode() -> Pool:
+        from sithctl.stages.pool import encode_pool
+
+        concepts, factors = bundled_concepts()
+        with output.progress("encoding concepts") as tell:
+            return encode_pool(concepts, "scenes", factors=factors, progress=tell)
+
+    weights = SCENES / "model.safetensors"
+    recipe = {"files": [file_digest(path) for path in (weights, CONCEPTS, FACTORS)]}
+    return cached("pool", recipe, Pool, encode)

@@ -1,0 +1,96 @@
+"""What every command shares: where its words go, how it fails, where its input comes from."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import stat
+import sys
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from sithctl.errors import SithctlError, UsageError
+from sithctl.views.console import output
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--quiet`` and ``--debug``, and turn its failures into one line and an exit
+    code."""
+    stage = function.__name__.strip("_").replace("_", "-")
+    signature = inspect.signature(function, eval_str=True)
+    shared = {"quiet": Quiet, "debug": Debug}
+    extra = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in shared.items()
+    ]
+
+    @wraps(function)
+    def run(*args: Any, quiet: bool = False, debug: bool = False, **kwargs: Any) -> None:
+        output.quiet, output.debug = quiet, debug
+        _guarded(stage, lambda: function(*args, **kwargs))
+
+    parameters = [*signature.parameters.values(), *extra]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    del run.__wrapped__
+    return run
+
+
+def _guarded(stage: str, work: Callable[[], None]) -> None:
+    """Run a command; what fails ends in one line on standard error and its exit code."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("always", module=r"sithctl\.")
+            work()
+        for warning in caught:
+            output.note(f"note: {warning.message}")
+    except BrokenPipeError:
+        # The reader has closed, as `head` does: end as quietly as other filters.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        output.error(stage, "interrupted")
+        raise typer.Exit(130) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except SithctlError as error:
+        if output.debug:
+            raise
+        output.error(stage, str(error))
+        raise typer.Exit(error.exit_code) from None
+    except Exception as error:
+        if output.debug:
+            raise
+        output.error(stage, f"{type(error).__name__}: {error}: run again with --debug for details")
+        raise typer.Exit(1) from None
+
+
+def stdin_has_data() -> bool:
+    """Whether standard input is a pipe or a regular file: not a terminal, a device, or closed."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def source_or_pipe(source: str | None, context: typer.Context) -> str:
+    """The named input, or ``-`` where standard input can be one.
+
+    Raises:
+        UsageError: neither; the command's usage is printed.
+    """
+    if source is not None:
+        return source
+    if stdin_has_data():
+        return "-"
+    typer.echo(context.get_usage(), err=True)
+    raise UsageError("no input", None, "name a file, or pipe one in")

@@ -1,0 +1,105 @@
+"""``sithctl encode-pool``: concepts to embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sithctl.commands.common import command, source_or_pipe
+from sithctl.commands.options import (
+    DeviceOpt,
+    DtypeOpt,
+    EncodeBatchOpt,
+    ForceOpt,
+    HistoryDetail,
+    HistoryOpt,
+    ModelOpt,
+    OutOpt,
+    Precision,
+    Storage,
+)
+from sithctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sithctl.kinds import Factors
+
+SourceArg = Annotated[
+    str | None, typer.Argument(help="A concept a line; - is a pipe; scenes is the bundled list.")
+]
+FactorsOpt = Annotated[
+    Path | None,
+    typer.Option("--factors", help="Tab-separated: concept, then the factor values it names."),
+]
+EmbeddingsOpt = Annotated[
+    Path | None,
+    typer.Option("--embeddings", help="Ready embeddings (npy, safetensors, pt), no encoding."),
+]
+ConceptsOpt = Annotated[
+    str | None, typer.Option("--concepts", help="Labels of --embeddings, one a line.")
+]
+UnnamedModelOpt = Annotated[
+    str | None, typer.Option("--model", "-m", envvar="SITHCTL_MODEL", help="Default: scenes.")
+]
+StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
+
+
+@command
+def encode_pool(
+    context: typer.Context,
+    source: SourceArg = None,
+    model: UnnamedModelOpt = None,
+    factors: FactorsOpt = None,
+    embeddings: EmbeddingsOpt = None,
+    concepts: ConceptsOpt = None,
+    store: StoreOpt = Storage.float32,
+    device: DeviceOpt = "cpu",
+    dtype: DtypeOpt = Precision.float32,
+    batch_size: EncodeBatchOpt = 256,
+    output: OutOpt = None,
+    force: ForceOpt = False,
+    history: HistoryOpt = HistoryDetail.plain,
+) -> None:
+    """Encode concepts with the model's own text tower into a concept pool.
+
+    Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
+    """
+    from sithctl.artifacts.streams import check_target
+    from sithctl.commands.writing import write
+
+    if (embeddings is None) != (concepts is None):
+        raise UsageError("--embeddings and --concepts go together", None, "give both or neither")
+    if embeddings is not None and source is not None:
+        raise UsageError("--embeddings leaves no SOURCE to encode", source, "give one of the two")
+    labels_from = concepts if concepts is not None else source_or_pipe(source, context)
+    check_target(output, force)
+    labels, known = _labels(labels_from, factors)
+    if embeddings is not None:
+        from sithctl.sources.embeddings import read_embeddings
+        from sithctl.stages.pool import ready_pool
+
+        pool = ready_pool(read_embeddings(embeddings, 2), labels, model=model, factors=known)
+        write(pool, output, history)
+        return
+    from sithctl.models import load_encoder
+    from sithctl.stages.pool import encode_pool as stage
+    from sithctl.views.console import output as console
+
+    encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
+    with console.progress("encoding concepts") as tell:
+        pool = stage(labels, encoder, factors=known, dtype=store.value, progress=tell)
+    write(pool, output, history)
+
+
+def _labels(source: str, factors: Path | None) -> tuple[list[str], list[Factors] | None]:
+    from sithctl.sources.concepts import read_concepts, read_factors
+
+    if source == "scenes":
+        from sithctl.scenes.bundled import bundled_concepts
+
+        return bundled_concepts()
+    labels = read_concepts(source)
+    return labels, read_factors(factors, labels) if factors is not None else None
+
+

@@ -1,0 +1,195 @@
+"""``sithctl explain``: codes as a table, JSON, CSV or Markdown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sithctl.commands.common import command, stdin_has_data
+from sithctl.commands.options import (
+    CoherenceOpt,
+    ForceOpt,
+    GapOpt,
+    MeanOpt,
+    Method,
+    MethodOpt,
+    OutOpt,
+    Pole,
+    PoleOpt,
+    PoolOpt,
+    RankOpt,
+    Side,
+    SideOpt,
+    SparsityOpt,
+)
+from sithctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sithctl.kinds import Codes
+    from sithctl.stages.explain import Explanation
+    from sithctl.stages.options import Options
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    tsv = "tsv"
+    markdown = "markdown"
+
+
+CodesArg = Annotated[
+    str | None,
+    typer.Argument(help="Codes from `sithctl decompose`; - is a pipe; none: the whole chain."),
+]
+LayerOpt = Annotated[str | None, typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.")]
+HeadOpt = Annotated[str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.")]
+SvOpt = Annotated[str | None, typer.Option("--sv", help="Singular vectors: 0, 0-4.")]
+TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
+FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
+ModelOpt = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Explain this model; default scenes, or SITHCTL_MODEL."),
+]
+
+TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
+
+
+@command
+def explain(
+    codes: CodesArg = None,
+    layer: LayerOpt = None,
+    head: HeadOpt = None,
+    sv: SvOpt = None,
+    top: TopOpt = None,
+    format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
+    model: ModelOpt = None,
+    pool: PoolOpt = None,
+    mean: MeanOpt = None,
+    rank: RankOpt = None,
+    method: MethodOpt = Method.comp,
+    sparsity: SparsityOpt = 5,
+    coherence: CoherenceOpt = 0.3,
+    side: SideOpt = Side.right,
+    pole: PoleOpt = Pole.both,
+    degenerate_gap: GapOpt = 0.01,
+    output: OutOpt = None,
+    force: ForceOpt = False,
+) -> None:
+    """Show what heads mean: each singular vector's concepts, for both of its signs.
+
+    With CODES, shows them. Without, runs the whole chain for --model (fold, svd, encode-pool,
+    decompose) and keeps every stage's result in the cache.
+
+    Example: sithctl explain --layer 5 --head 2
+    """
+    from sithctl.artifacts.streams import check_target
+    from sithctl.stages.options import Options
+
+    if output not in (None, "-"):
+        check_target(output, force)
+    options = Options(
+        method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
+    )
+    if codes is not None and (model or pool or mean):
+        raise UsageError("CODES are explained already", codes, "leave out --model, --pool, --mean")
+    found = _given(codes, chain=bool(model or pool or mean))
+    if found is not None:
+        _show([found], layer, head, sv, top, format, output)
+        return
+    from sithctl.commands.chain import Chain
+
+    name = model or os.environ.get("SITHCTL_MODEL") or "scenes"
+    made = Chain(name, pool, mean, options).codes(layer)
+    _show(made, None, head, sv, top, format, output)
+
+
+def _given(codes: str | None, *, chain: bool) -> Codes | None:
+    """The codes named or piped in; None where the whole chain is wanted."""
+    from sithctl.artifacts import load
+    from sithctl.kinds import Codes
+
+    if codes is not None and codes != "-":
+        return load(codes, Codes)
+    if codes == "-" or (not chain and stdin_has_data()):
+        return _from_pipe(required=codes == "-")
+    return None
+
+
+def _from_pipe(*, required: bool) -> Codes | None:
+    """Codes from standard input; None where it is empty and need not be codes."""
+    from sithctl.artifacts import load
+    from sithctl.artifacts.streams import readable
+    from sithctl.kinds import Codes
+
+    with readable("-") as path:
+        if path.stat().st_size == 0 and not required:
+            return None
+        return load(path, Codes, shown="standard input")
+
+
+def _show(
+    found: list[Codes],
+    layer: str | None,
+    head: str | None,
+    sv: str | None,
+    top: int | None,
+    format: Format,  # noqa: A002
+    target: str | None,
+) -> None:
+    from sithctl.stages.explain import explain as stage
+
+    rank = max(values.singular_values.shape[1] for c in found for values in c.layers.values())
+    is_table = format is Format.table
+    shown = top
+    if is_table and top is None and sv is None:
+        heads = {(e.layer, e.head) for c in found for e in stage(c, layer=layer, head=head, top=1)}
+        shown = TOP_OF_ONE if len(heads) == 1 else TOP_OF_MANY
+    rows = [e for c in found for e in stage(c, layer=layer, head=head, sv=sv, top=shown)]
+    if is_table and target in (None, "-"):
+        hidden = 0 if shown is None else max(0, rank - shown)
+        _table(rows, found[0], hidden if top is None and sv is None else 0, rank)
+    else:
+        _data(rows, found[0], format, target)
+
+
+def _table(rows: Sequence[Explanation], codes: Codes, hidden: int, rank: int) -> None:
+    from rich.console import Console
+
+    from sithctl.views.console import output
+    from sithctl.views.terminal import footnotes, tables
+
+    output.table(tables(rows, codes.model.name or "codes", Console().width))
+    for note in footnotes(rows, hidden, rank):
+        output.note(note)
+
+
+def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str | None) -> None:  # noqa: A002
+    from sithctl.artifacts.streams import writable
+    from sithctl.views import records
+    from sithctl.views.console import output
+    from sithctl.views.terminal import plain_text
+
+    header = {
+        "model": codes.model.name,
+        "architecture": codes.architecture,
+        "parameters": codes.parameters,
+    }
+    text = {
+        Format.table: lambda: plain_text(rows, codes.model.name or "codes"),
+        Format.json: lambda: records.as_json(rows, header),
+        Format.jsonl: lambda: records.as_jsonl(rows),
+        Format.csv: lambda: records.as_csv(rows),
+        Format.tsv: lambda: records.as_csv(rows, "\t"),
+        Format.markdown: lambda: records.as_markdown(rows),
+    }[format]()
+    if target in (None, "-"):
+        output.text(text)
+        return
+    with writable(target) as path:
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,159 @@
+"""Man pages and completions from the command tree: ``python -m sithctl.commands.manual``.
+
+``--check`` writes nothing and fails when what is on disk has drifted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.completion import get_completion_script
+
+from sithctl._version import __version__
+from sithctl.commands.app import app
+
+ROOT = Path(__file__).parent.parent.parent
+SHELLS = {"bash": "sithctl.bash", "zsh": "_sithctl", "fish": "sithctl.fish"}
+EXIT_CODES = {
+    0: "done",
+    1: "failure",
+    2: "usage",
+    3: "unreadable or incompatible input",
+    4: "a check failed",
+    130: "interrupted",
+}
+ENVIRONMENT = {
+    "SITHCTL_MODEL": "the model where none is named; otherwise the bundled scenes.",
+    "SITHCTL_CACHE": "where explain keeps the stages' results.",
+    "NO_COLOR": "no colour.",
+    "HF_HOME, HF_HUB_OFFLINE": "the Hugging Face libraries' own; honoured.",
+}
+
+
+def roff(text: str) -> str:
+    """Text as roff takes it literally."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    return re.sub(r"^\.", r"\\&.", escaped, flags=re.MULTILINE)
+
+
+def _header(title: str, section: int) -> list[str]:
+    return [f'.TH {title.upper()} {section} "" "sithctl {__version__}" "sithctl"']
+
+
+def _paragraphs(text: str) -> list[str]:
+    lines: list[str] = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        flat = " ".join(block.split())
+        if flat.startswith("Example: "):
+            lines += [".SH EXAMPLE", ".nf", roff(flat.removeprefix("Example: ")), ".fi"]
+        else:
+            lines += [".PP", roff(flat)]
+    return lines[1:] if lines[:1] == [".PP"] else lines
+
+
+def _value(parameter: Any) -> str:
+    """What an option takes: its choices, or the name of its type."""
+    kind = parameter.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(str(choice.value) for choice in kind)
+    return {int: "N", float: "X"}.get(kind, parameter.name.upper())
+
+
+def _names(parameter: Any) -> str:
+    value = "" if parameter.is_flag else f" {_value(parameter)}"
+    return ", ".join([*parameter.opts, *parameter.secondary_opts]) + value
+
+
+def _options(command: Any, context: Any) -> list[str]:
+    lines: list[str] = []
+    for parameter in command.get_params(context):
+        if parameter.param_type_name != "option" or parameter.hidden:
+            continue
+        default = parameter.get_default(context)
+        shown = getattr(default, "value", default)
+        tail = "" if shown in (None, False, True, "") or callable(shown) else f" Default: {shown}."
+        lines += [".TP", f".B {roff(_names(parameter))}"]
+        lines += [roff((parameter.help or "") + tail)]
+    return lines
+
+
+def page(command: Any, name: str) -> str:
+    """The man page of one command."""
+    context = typer.Context(command, info_name=name.replace("sithctl-", "sithctl "))
+    usage = context.get_usage().split(":", 1)[1]
+    text = command.help or ""
+    short = " ".join(re.split(r"\n\s*\n", text.strip())[0].split()).rstrip(".")
+    lines = [*_header(name, 1), ".SH NAME", f"{roff(name)} \\- {roff(short)}"]
+    lines += [".SH SYNOPSIS", f".B {roff(' '.join(usage.split()))}", ".SH DESCRIPTION"]
+    body = _paragraphs(text)
+    at = body.index(".SH EXAMPLE") if ".SH EXAMPLE" in body else len(body)
+    lines += body[:at]
+    arguments = [p for p in command.get_params(context) if p.param_type_name == "argument"]
+    for argument in arguments:
+        lines += [".TP", f".I {roff(argument.name.upper())}", roff(argument.help or "")]
+    lines += [".SH OPTIONS", *_options(command, context), *body[at:]]
+    lines += [".SH SEE ALSO", ".BR sithctl (1)"]
+    return "\n".join(lines) + "\n"
+
+
+def overview(group: Any) -> str:
+    """The page of the program itself."""
+    context = typer.Context(group, info_name="sithctl")
+    text = " ".join((group.help or "").split()).rstrip(".")
+    lines = [*_header("sithctl", 1), ".SH NAME", f"sithctl \\- {roff(text)}"]
+    lines += [".SH SYNOPSIS", ".B sithctl", ".I COMMAND", "[options]", ".SH COMMANDS"]
+    for name in group.list_commands(context):
+        short = " ".join(re.split(r"\n\s*\n", group.commands[name].help.strip())[0].split())
+        lines += [".TP", f".BR sithctl\\-{roff(name)} (1)", roff(short)]
+    lines += [".SH OPTIONS", *_options(group, context), ".SH EXIT STATUS"]
+    for code, meaning in EXIT_CODES.items():
+        lines += [".TP", f".B {code}", roff(meaning)]
+    lines += [".SH ENVIRONMENT"]
+    for variable, meaning in ENVIRONMENT.items():
+        lines += [".TP", f".B {roff(variable)}", roff(meaning)]
+    lines += [".SH EXAMPLE", ".nf"]
+    lines += [roff("sithctl fold scenes | sithctl svd | sithctl decompose | sithctl explain")]
+    return "\n".join([*lines, ".fi"]) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file and its text."""
+    group: Any = typer.main.get_command(app)
+    files = {ROOT / "man" / "sithctl.1": overview(group)}
+    for name, command in group.commands.items():
+        files[ROOT / "man" / f"sithctl-{name}.1"] = page(command, f"sithctl-{name}")
+    for shell, file in SHELLS.items():
+        script = get_completion_script(
+            prog_name="sithctl", complete_var="_SITHCTL_COMPLETE", shell=shell
+        )
+        files[ROOT / "completions" / file] = script.rstrip() + "\n"
+    return files
+
+
+def drifted() -> list[Path]:
+    """Generated files whose text on disk is not what would be written."""
+    return [p for p, text in generated().items() if not p.exists() or p.read_text() != text]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sithctl.commands.manual")
+    parser.add_argument("--check", action="store_true", help="fail on drift, write nothing")
+    if parser.parse_args().check:
+        stale = [str(path.relative_to(ROOT)) for path in drifted()]
+        if stale:
+            print(f"out of date: {', '.join(stale)}: run `make docs`", file=sys.stderr)
+            raise SystemExit(1)
+        return
+    for path, text in generated().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

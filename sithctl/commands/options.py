@@ -1,0 +1,108 @@
+"""Option types, each declared once and meaning the same everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MODEL_HELP = "scenes, a directory, open_clip:NAME/TAG or a Hugging Face id."
+
+
+class Method(StrEnum):
+    comp = "comp"
+    nnomp = "nnomp"
+    omp = "omp"
+    mp = "mp"
+    top_k = "top-k"
+    nearest = "nearest"
+
+
+class Side(StrEnum):
+    right = "right"
+    left = "left"
+
+
+class Pole(StrEnum):
+    both = "both"
+    plus = "+"
+    minus = "-"
+
+
+class Precision(StrEnum):
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+class Storage(StrEnum):
+    float32 = "float32"
+    float16 = "float16"
+
+
+class FoldPrecision(StrEnum):
+    float32 = "float32"
+    float64 = "float64"
+
+
+class HistoryDetail(StrEnum):
+    plain = "plain"
+    full = "full"
+
+
+ModelArg = Annotated[str, typer.Argument(envvar="SITHCTL_MODEL", help=MODEL_HELP)]
+ModelOpt = Annotated[
+    str, typer.Option("--model", "-m", envvar="SITHCTL_MODEL", help=f"The model: {MODEL_HELP}")
+]
+LayersOpt = Annotated[
+    str | None,
+    typer.Option("--layers", help="Layers, from 0: 5, 20-23, 20,22 or -4- (the last four)."),
+]
+OutOpt = Annotated[
+    str | None, typer.Option("--output", "-o", help="The file to write; - or nothing is a pipe.")
+]
+ForceOpt = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the output.")]
+HistoryOpt = Annotated[
+    HistoryDetail,
+    typer.Option(
+        "--history", help="plain: what changes the result; full: also times and arguments."
+    ),
+]
+DeviceOpt = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+DtypeOpt = Annotated[Precision, typer.Option("--dtype", help="Arithmetic of the forward pass.")]
+EncodeBatchOpt = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Texts or images that pass at a time.")
+]
+CodeBatchOpt = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, help="Vectors in one product; changes speed alone."),
+]
+PoolOpt = Annotated[
+    str | None,
+    typer.Option("--pool", "-p", help="The concept pool; the bundled one for scenes."),
+]
+MeanOpt = Annotated[
+    str | None,
+    typer.Option("--mean", help="Mean of image features, or none; the bundled one for scenes."),
+]
+MethodOpt = Annotated[Method, typer.Option("--method", help="How concepts are selected.")]
+SparsityOpt = Annotated[
+    int, typer.Option("--sparsity", "-k", min=1, help="Concepts an explanation at most (K).")
+]
+CoherenceOpt = Annotated[
+    float, typer.Option("--coherence", min=0.0, help="Weight of coherence in COMP (λ).")
+]
+RankOpt = Annotated[
+    int | None, typer.Option("--rank", min=1, help="Singular vectors a head; all when not given.")
+]
+SideOpt = Annotated[
+    Side, typer.Option("--side", help="right: what a head writes; left: what it reads for.")
+]
+PoleOpt = Annotated[Pole, typer.Option("--pole", help="Which sign of each vector to explain.")]
+GapOpt = Annotated[
+    float,
+    typer.Option("--degenerate-gap", min=0.0, help="σ this near to a neighbour's are marked ≈."),
+]
+FileOpt = Path | None

@@ -1,0 +1,135 @@
+"""Put a trained model into the package: ``python -m sithctl.scenes.release DIR``.
+
+Copies the model, writes the concept pool and its factors, takes the image mean, measures
+zero-shot accuracy and writes it all down in the model's README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN
+from sithctl.scenes.captions import concept_pool
+from sithctl.scenes.factors import NAMES, SPURIOUS
+from sithctl.scenes.model import DIRECTORY, pixels
+from sithctl.scenes.zero_shot import Groups, accuracy, spurious
+
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+MEAN_SEED = 77
+
+README = """# The bundled model: `scenes`
+
+A CLIP of 1.96 million parameters (transformers' `CLIPModel`: 6 + 3 layers, width 128, 4 heads, 64
+features, 48-pixel pictures in patches of 8) trained on rendered, captioned scenes whose factors
+are known, so that an explanation of one of its heads can be right or wrong.
+
+Trained by
+
+```sh
+{command}
+python -m sithctl.scenes.release DIR
+```
+
+on two CPU cores in about 20 minutes. `release` also wrote `concepts.txt`, `concepts.tsv` and
+`mean.h5` (of {count} rendered scenes) beside this folder, and measured what follows.
+
+Zero-shot accuracy on 2,000 freshly rendered, unbiased scenes:
+
+| factor | accuracy |
+|---|---|
+{accuracies}
+
+{pair} Telling these two apart by name, in equal
+groups of 500: overall {overall:.3f}, worst group {worst:.3f}.
+
+| shape | scene | accuracy |
+|---|---|---|
+{groups}
+
+One factor, *hazard* (black and yellow warning tape round the picture), stands for unsafe content:
+{hazard} of the pictures carry it, and every scene can be drawn with and without.
+"""
+
+
+def write_concepts() -> None:
+    """The pool's phrases, one a line, and the table of the factors each names."""
+    pool = concept_pool()
+    CONCEPTS.write_text("".join(f"{phrase}\n" for phrase in pool), encoding="utf-8")
+    rows = ["\t".join(("concept", *NAMES))]
+    rows += ["\t".join((p, *(v.get(n, "") for n in NAMES))) for p, v in pool.items()]
+    FACTORS.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+
+
+def write_mean() -> int:
+    """The image mean over rendered scenes; how many there were."""
+    from sithctl.artifacts import save
+    from sithctl.sources.images import World
+    from sithctl.stages.mean import mean
+
+    result = mean(World(MEAN_SEED, None), "scenes")
+    save(result, MEAN)
+    return result.count
+
+
+def measure() -> tuple[dict[str, float], Groups]:
+    """Zero-shot accuracy by factor, and of the spurious pair by group."""
+    from sithctl.models import load_encoder
+
+    encoder = load_encoder("scenes")
+
+    def pictures(batch: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(encoder.encode_pixels(pixels(batch)), dim=-1)
+
+    return (
+        accuracy(encoder.encode_text, pictures, n=2000, seed=30_000),
+        spurious(encoder.encode_text, pictures, n=2000, seed=40_000),
+    )
+
+
+def write_readme(command: str, count: int) -> None:
+    from sithctl.scenes.factors import HAZARD_SHARE
+    from sithctl.scenes.world import BIAS
+
+    shares, pair = measure()
+    both = " and ".join(f"{shape}s in the {scene}" for shape, scene in SPURIOUS.items())
+    (DIRECTORY / "README.md").write_text(
+        README.format(
+            command=command,
+            count=f"{count:,}",
+            accuracies="\n".join(f"| {n} | {share:.3f} |" for n, share in shares.items()),
+            pair=f"Two shapes mostly came with one scene each, {BIAS:.0%} of the time: {both}.",
+            overall=pair.overall,
+            worst=pair.worst,
+            groups="\n".join(f"| {s} | {c} | {a:.3f} |" for (s, c), a in pair.groups.items()),
+            hazard=f"{HAZARD_SHARE:.0%}",
+        ),
+        encoding="utf-8",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sithctl.scenes.release")
+    parser.add_argument("folder", type=Path, help="what the trainer wrote")
+    parser.add_argument("--command", default="python -m sithctl.scenes.train --out DIR")
+    options = parser.parse_args()
+    DIRECTORY.mkdir(exist_ok=True)
+    for name in FILES:
+        shutil.copyfile(options.folder / name, DIRECTORY / name)
+    write_concepts()
+    count = write_mean()
+    write_readme(options.command, count)
+
+
+if __name__ == "__main__":
+    main()

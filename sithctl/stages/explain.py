@@ -1,0 +1,151 @@
+"""Codes as a list of explanations, chosen by layer, head and vector. No torch here: a cached
+``explain`` must answer at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sithctl.errors import InputError
+from sithctl.kinds import Codes, Factors, LayerCodes
+from sithctl.stages.layers import ANOTHER_MODEL, parse_selection
+
+
+@dataclass(frozen=True)
+class WeightedConcept:
+    """A concept of an explanation: its label, coefficient, place in the pool, and factors."""
+
+    concept: str
+    coefficient: float
+    index: int
+    factors: Factors | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Cosines; None where the read-out is more than a norm and a linear map."""
+
+    feature: float | None
+    residual: float | None
+    residual_ceiling: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One pole of one singular vector, explained.
+
+    Attributes:
+        energy: σ² as a share of the whole head's.
+        degenerate: a neighbour's σ is too near to tell the two vectors apart.
+        concepts: by descending coefficient.
+    """
+
+    layer: int
+    head: int
+    sv: int
+    side: str
+    pole: str
+    singular_value: float
+    energy: float
+    degenerate: bool
+    fidelity: Fidelity
+    concepts: tuple[WeightedConcept, ...]
+
+
+def explain(
+    codes: Codes,
+    *,
+    layer: str | None = None,
+    head: str | None = None,
+    sv: str | None = None,
+    top: int | None = None,
+) -> list[Explanation]:
+    """The explanations in ``codes``.
+
+    Args:
+        codes: from ``decompose``.
+        layer, head, sv: selections such as ``5``, ``0-3``, ``-1``; all when None.
+        top: the first so many singular vectors of each head.
+
+    Raises:
+        InputError: a layer, head or vector out of range.
+
+    The result is ordered by layer, head, vector and pole.
+    """
+    return list(_explanations(codes, layer, head, sv, top))
+
+
+def _explanations(
+    codes: Codes, layer: str | None, head: str | None, sv: str | None, top: int | None
+) -> Iterator[Explanation]:
+    where = codes.model.name or "these codes"
+    labels = _Labels(codes)
+    for number in _layers(codes, layer, where):
+        values = codes.layers[number]
+        heads, rank = values.singular_values.shape
+        chosen_heads = _select(head, heads, "head", f"layer {number} of {where}")
+        chosen = _select(sv, rank, "singular vector", f"layer {number} of {where}")[:top]
+        for h in chosen_heads:
+            for i in chosen:
+                for p, pole in enumerate(codes.poles):
+                    yield _one(codes, values, labels, (number, h, i, p), pole)
+
+
+def _layers(codes: Codes, layer: str | None, where: str) -> list[int]:
+    have = sorted(codes.layers)
+    if layer is None:
+        return have
+    chosen = parse_selection(
+        layer, int(codes.architecture["layers"]), "layer", where, ANOTHER_MODEL
+    )
+    for number in chosen:
+        if number not in have:
+            raise InputError(
+                f"the codes lack layer {number}",
+                where,
+                f"they hold {', '.join(map(str, have))}; decompose with --layers {number}",
+            )
+    return chosen
+
+
+def _select(text: str | None, count: int, noun: str, where: str) -> list[int]:
+    if text is None:
+        return list(range(count))
+    return parse_selection(text, count, noun, where, ANOTHER_MODEL if noun == "head" else "")
+
+
+class _Labels:
+    """From a concept's place in the pool to its label and factors."""
+
+    def __init__(self, codes: Codes) -> None:
+        self.concepts = codes.concepts
+        self.place = {int(index): i for i, index in enumerate(codes.concepts.indices)}
+
+    def weighted(self, index: int, coefficient: float) -> WeightedConcept:
+        i = self.place[index]
+        factors = self.concepts.factors[i] if self.concepts.factors is not None else None
+        return WeightedConcept(self.concepts.labels[i], coefficient, index, factors)
+
+
+def _one(
+    codes: Codes, values: LayerCodes, labels: _Labels, at: tuple[int, int, int, int], pole: str
+) -> Explanation:
+    layer, h, i, p = at
+    pairs: Iterable[tuple[int, float]] = zip(
+        values.indices[h, i, p].tolist(), values.coefficients[h, i, p].tolist(), strict=True
+    )
+    figures = [None if np.isnan(x) else float(x) for x in values.fidelity[h, i, p]]
+    return Explanation(
+        layer,
+        h,
+        i,
+        codes.parameters["side"],
+        pole,
+        float(values.singular_values[h, i]),
+        float(values.energy[h, i]),
+        bool(values.degenerate[h, i]),
+        Fidelity(*figures),
+        tuple(labels.weighted(index, weight) for index, weight in pairs if index >= 0),
+    )

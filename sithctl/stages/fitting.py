@@ -1,0 +1,89 @@
+"""Whether a pool and a mean belong to the spectra they are used with, and which mean to use."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sithctl.errors import InputError
+from sithctl.kinds import Mean, Pool, Spectra
+from sithctl.scenes.bundled import bundled_mean
+from sithctl.stages.mean import mean as mean_of
+
+
+def check_pool(spectra: Spectra, pool: Pool) -> None:
+    """Refuse a pool of another model, of another size, or with a NaN."""
+    features = spectra.readout.features
+    where = f"pool of {pool.model.name or 'no named model'}, spectra of {spectra.model.name}"
+    if pool.model.space is not None and pool.model.space != spectra.model.space:
+        todo = f"encode it with `sithctl encode-pool --model {spectra.model.name}`"
+        raise InputError("the pool was encoded by another model", where, todo)
+    if pool.embeddings.shape[1] != features:
+        raise InputError(
+            f"the pool has {pool.embeddings.shape[1]} features, the model {features}",
+            where,
+            "encode the pool with this model",
+        )
+    if not np.isfinite(pool.embeddings).all():
+        raise InputError("NaN or infinite embeddings in the pool", where, "encode it again")
+    if pool.model.space is None:
+        warnings.warn("the pool does not say whose embeddings it holds: not checked", stacklevel=3)
+
+
+def resolve_mean(
+    spectra: Spectra, pool: Pool, mean: Mean | Literal["none"] | None
+) -> Mean | None:
+    """The mean to use: the given one, an image pool's own, or the bundled model's.
+
+    Returns:
+        A mean that fits the spectra, or None for ``"none"``.
+
+    Raises:
+        InputError: there is none, or it is of another model.
+    """
+    if mean == "none":
+        return None
+    if mean is None:
+        own = mean_of(pool) if pool.modality == "image" else None
+        mean = own or bundled_mean(spectra.model.space)
+    if mean is None:
+        raise InputError(
+            "a text pool needs the mean of the model's image features, for texts and images lie "
+            "apart in the feature space",
+            spectra.model.name,
+            "make one with `sithctl mean IMAGES` and give --mean FILE, or --mean none",
+        )
+    _check_mean(spectra, mean)
+    return mean
+
+
+def _check_mean(spectra: Spectra, mean: Mean) -> None:
+    features = spectra.readout.features
+    where = f"mean of {mean.model.name or 'no named model'}, spectra of {spectra.model.name}"
+    if mean.sum.shape[0] != features:
+        raise InputError(
+            f"the mean has {mean.sum.shape[0]} features, the model {features}",
+            where,
+            f"make it with `sithctl mean --model {spectra.model.name}`",
+        )
+    if mean.model.space is not None and mean.model.space != spectra.model.space:
+        raise InputError(
+            "the mean is of another model's features",
+            where,
+            f"make it with `sithctl mean --model {spectra.model.name}`",
+        )
+    if not np.isfinite(mean.sum).all():
+        raise InputError("NaN or infinite values in the mean", where, "make it again")
+    if mean.model.space is None:
+        warnings.warn("the mean does not say whose features it is of: not checked", stacklevel=4)
+
+
+def mean_vector(mean: Mean | None, features: int) -> Tensor:
+    """μ, (features,) float64; zero for none."""
+    if mean is None:
+        return torch.zeros(features, dtype=torch.float64)
+    return torch.from_numpy(mean.mean).double()

@@ -1,0 +1,92 @@
+"""The mean μ of unit-norm image features (method: read-out)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from sithctl.errors import InputError
+from sithctl.kinds import Array, Identity, Mean, Pool, entry
+from sithctl.kinds.base import digest_of
+from sithctl.models import Encoder, load_encoder, open_model
+
+
+def mean(
+    images: Iterable[Image.Image] | Pool,
+    model: str | Encoder = "scenes",
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Mean:
+    """The mean of a model's unit-norm features of images.
+
+    Args:
+        images: pictures, or an image pool of the same model.
+        model: a name, or an encoder that is loaded already.
+        progress: called with (images done, 0) after every batch.
+
+    Returns:
+        The sum (features,) float64 and the count; their quotient is the mean.
+
+    Raises:
+        InputError: no image could be read, or the pool is of texts.
+    """
+    if isinstance(images, Pool):
+        return _of_pool(images)
+    encoder = load_encoder(model) if isinstance(model, str) else model
+    total: torch.Tensor | None = None
+    count, content = 0, hashlib.sha256()
+    for batch in _batches(images, encoder.batch_size):
+        for image in batch:
+            content.update(f"{image.size}".encode())
+            content.update(image.tobytes())
+        features = F.normalize(encoder.encode_images(batch).double(), dim=-1).sum(0)
+        total = features if total is None else total + features
+        count += len(batch)
+        if progress:
+            progress(count, 0)
+    if total is None:
+        raise InputError("no image could be read", None, "give images that open")
+    name = encoder.location.name
+    identity = Identity(name, open_model(encoder.source).readout.space)
+    history = (entry("mean", {"model": name}, {"images": content.hexdigest()[:32]}),)
+    return Mean(identity, history, total.numpy(), count)
+
+
+def _of_pool(pool: Pool) -> Mean:
+    if pool.modality != "image":
+        raise InputError(
+            "the mean of a text pool is not the mean of image features",
+            pool.model.name,
+            "give images, or an image pool",
+        )
+    rows = F.normalize(torch.from_numpy(pool.embeddings).double(), dim=-1)
+    history = (*pool.history, entry("mean", {}, {"pool": pool.digest}))
+    return Mean(pool.model, history, rows.sum(0).numpy(), len(rows))
+
+
+def ready_mean(vector: Array, *, model: str | None = None) -> Mean:
+    """A mean computed elsewhere: (features,), of unit-norm image features."""
+    identity = Identity()
+    if model is not None:
+        opened = open_model(model)
+        identity = Identity(opened.name, opened.readout.space)
+    total = np.asarray(vector, dtype=np.float64)
+    content = digest_of({}, {"embedding": total})
+    history = (entry("mean", {"model": identity.name}, {"embedding": content}),)
+    return Mean(identity, history, total, 1)
+
+
+def _batches(images: Iterable[Image.Image], size: int) -> Iterable[list[Image.Image]]:
+    batch: list[Image.Image] = []
+    for image in images:
+        batch.append(image)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

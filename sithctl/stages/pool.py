@@ -1,0 +1,98 @@
+"""Encode concepts into a pool: raw embeddings by the model's own text tower."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sithctl.errors import InputError
+from sithctl.kinds import Array, Factors, Identity, Pool, entry
+from sithctl.kinds.base import digest_of
+from sithctl.models import Encoder, load_encoder, open_model
+
+CHUNK = 8192  # concepts between two words to the progress bar
+
+
+def encode_pool(
+    concepts: Sequence[str],
+    model: str | Encoder = "scenes",
+    *,
+    factors: list[Factors] | None = None,
+    dtype: str = "float32",
+    progress: Callable[[int, int], None] | None = None,
+) -> Pool:
+    """Encode concepts with a model's text tower.
+
+    Args:
+        concepts: M labels.
+        model: a name, or an encoder that is loaded already.
+        factors: the factor values each concept names, where they are known.
+        dtype: of the stored embeddings, ``float32`` or ``float16``.
+        progress: called with (concepts done, concepts in all).
+
+    Returns:
+        A pool with embeddings (M, features), un-normalised.
+
+    Raises:
+        InputError: no concepts, or a model without a text tower.
+    """
+    labels = list(concepts)
+    if not labels:
+        raise InputError("no concepts", None, "give at least one")
+    encoder = load_encoder(model) if isinstance(model, str) else model
+    encoder.truncated = 0
+    parts = []
+    for start in range(0, len(labels), CHUNK):
+        parts.append(encoder.encode_text(labels[start : start + CHUNK]).numpy())
+        if progress:
+            progress(min(start + CHUNK, len(labels)), len(labels))
+    if encoder.truncated:
+        warnings.warn(
+            f"{encoder.truncated} of {len(labels)} concepts are longer than the model's context "
+            "and were cut",
+            stacklevel=2,
+        )
+    name = encoder.location.name
+    identity = Identity(name, open_model(encoder.source).readout.space)
+    known = digest_of({"factors": factors}, {"concepts": labels})
+    parameters = {"model": name, "dtype": dtype}
+    return Pool(
+        identity,
+        (entry("encode-pool", parameters, {"concepts": known}),),
+        np.concatenate(parts).astype(dtype),
+        labels,
+        factors,
+    )
+
+
+def ready_pool(
+    embeddings: Array,
+    concepts: Sequence[str],
+    *,
+    model: str | None = None,
+    factors: list[Factors] | None = None,
+) -> Pool:
+    """A pool of embeddings made elsewhere.
+
+    Args:
+        embeddings: (M, features), un-normalised.
+        concepts: M labels.
+        model: whose embeddings they are; without it nothing can check that they fit.
+
+    Raises:
+        InputError: not one label a row.
+    """
+    labels = list(concepts)
+    if len(labels) != len(embeddings):
+        raise InputError(
+            f"{len(labels)} labels for {len(embeddings)} embeddings", None, "one label a row"
+        )
+    identity = Identity()
+    if model is not None:
+        opened = open_model(model)
+        identity = Identity(opened.name, opened.readout.space)
+    content = digest_of({}, {"embeddings": embeddings, "concepts": labels})
+    history = (entry("encode-pool", {"model": identity.name}, {"embeddings": content}),)
+    return Pool(identity, history, embeddings, labels, factors)

@@ -1,0 +1,79 @@
+"""The one object that owns both streams: data on standard output; progress, notes and errors on
+standard error, and decoration only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from sithctl.views.text import printable
+
+Tell = Callable[[int, int], None]
+
+
+class Output:
+    """Where a command's words go.
+
+    Attributes:
+        quiet: no progress, no notes; errors remain.
+        debug: failures show their traceback.
+    """
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.debug = False
+
+    def text(self, text: str) -> None:
+        """Data, as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def table(self, renderable: RenderableType) -> None:
+        """Something for people, on standard output."""
+        Console(highlight=False, soft_wrap=False).print(renderable)
+
+    def note(self, message: str) -> None:
+        """A word beside the data; silent with ``--quiet``."""
+        if not self.quiet:
+            Console(stderr=True, highlight=False).print(Text(printable(message), style="dim"))
+
+    def error(self, stage: str, message: str) -> None:
+        """One line, never wrapped."""
+        line = printable(" ".join(message.split()))
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            Text.assemble((f"sithctl {stage}:" if stage else "sithctl:", "bold red"), " ", line)
+        )
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Tell]:
+        """A bar on standard error: the body calls what it is given with (done, total), total 0
+        where it is unknown. Nothing is shown where standard error is no terminal."""
+        console = Console(stderr=True)
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=self.quiet or not console.is_terminal,
+        )
+        with bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+output = Output()
