@@ -1,6 +1,6 @@
 """Named arrays and one JSON document in a safetensors or an HDF5 file.
 
-Both writers are deterministic: no times, no order but the one given.
+Both writers are deterministic: no times, and an order of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 Parts = tuple[dict[str, Any], dict[str, Column]]
 
 
-def write_safetensors(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> None:
+def write_safetensors(
+    path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]
+) -> None:
     from safetensors.numpy import save_file
 
     solid = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -35,7 +37,8 @@ def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Col
     text = h5py.string_dtype("utf-8")
     with h5py.File(path, "w") as file:
         file.attrs.create(ATTRIBUTE, canonical(document), dtype=text)
-        for name, column in arrays.items():
+        for name in sorted(arrays):
+            column = arrays[name]
             if isinstance(column, list):
                 file.create_dataset(name, data=np.array(column, dtype=object), dtype=text)
             else:

@@ -22,7 +22,9 @@ MADE_BY = {
 }
 
 
-def save(artefact: Artefact, target: str | Path | None, *, times: dict[str, Any] | None = None) -> None:
+def save(
+    artefact: Artefact, target: str | Path | None, *, times: dict[str, Any] | None = None
+) -> None:
     """Write an artefact to a path, or to standard output for ``-`` and None.
 
     Args:

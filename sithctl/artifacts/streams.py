@@ -46,7 +46,9 @@ def check_target(target: str | Path | None, force: bool) -> None:
     """
     if target is None or str(target) == PIPE:
         if sys.stdout.isatty():
-            raise UsageError("binary data on a terminal", None, "name a file with -o, or pipe it on")
+            raise UsageError(
+                "binary data on a terminal", None, "name a file with -o, or pipe it on"
+            )
         return
     path = Path(target)
     if path.is_dir():

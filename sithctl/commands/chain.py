@@ -50,10 +50,10 @@ class Chain:
         if missing:
             whole = self._make(missing)
             made = {n: replace(whole, layers={n: whole.layers[n]}) for n in missing}
-        return [
-            cached("codes", recipes[n], Codes, lambda n=n: made.get(n) or self._make([n]))
-            for n in chosen
-        ]
+        return [self._layer(n, recipes[n], made) for n in chosen]
+
+    def _layer(self, layer: int, recipe: dict[str, Any], made: dict[int, Codes]) -> Codes:
+        return cached("codes", recipe, Codes, lambda: made.get(layer) or self._make([layer]))
 
     def _facts(self) -> dict[str, Any]:
         """The model's name and number of layers, remembered so that torch need not be loaded."""

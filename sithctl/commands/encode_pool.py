@@ -15,7 +15,6 @@ from sithctl.commands.options import (
     ForceOpt,
     HistoryDetail,
     HistoryOpt,
-    ModelOpt,
     OutOpt,
     Precision,
     Storage,
@@ -101,5 +100,3 @@ def _labels(source: str, factors: Path | None) -> tuple[list[str], list[Factors]
         return bundled_concepts()
     labels = read_concepts(source)
     return labels, read_factors(factors, labels) if factors is not None else None
-
-

@@ -31,7 +31,6 @@ from sithctl.errors import UsageError
 if TYPE_CHECKING:
     from sithctl.kinds import Codes
     from sithctl.stages.explain import Explanation
-    from sithctl.stages.options import Options
 
 
 class Format(StrEnum):

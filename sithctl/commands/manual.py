@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.completion import get_completion_script
+from typer import completion
 
 from sithctl._version import __version__
 from sithctl.commands.app import app
@@ -129,7 +129,7 @@ def generated() -> dict[Path, str]:
     for name, command in group.commands.items():
         files[ROOT / "man" / f"sithctl-{name}.1"] = page(command, f"sithctl-{name}")
     for shell, file in SHELLS.items():
-        script = get_completion_script(
+        script = completion.get_completion_script(  # type: ignore[attr-defined]
             prog_name="sithctl", complete_var="_SITHCTL_COMPLETE", shell=shell
         )
         files[ROOT / "completions" / file] = script.rstrip() + "\n"

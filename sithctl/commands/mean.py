@@ -62,8 +62,11 @@ def mean(
     from sithctl.commands.writing import write
 
     if (source is None) == (embedding is None):
-        raise UsageError("no images" if source is None else "images and a ready vector", None,
-                         "give either SOURCE or --embedding")
+        raise UsageError(
+            "no images" if source is None else "images and a ready vector",
+            None,
+            "give either SOURCE or --embedding",
+        )
     check_target(output, force)
     if embedding is not None:
         from sithctl.sources.embeddings import read_embeddings

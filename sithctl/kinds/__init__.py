@@ -11,9 +11,7 @@ from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
 from sithctl.kinds.pool import Factors, Mean, Pool
 from sithctl.kinds.readout import Readout, Step
 
-KINDS: dict[str, type[Artefact]] = {
-    kind.kind: kind for kind in (Heads, Spectra, Pool, Mean, Codes)
-}
+KINDS: dict[str, type[Artefact]] = {kind.kind: kind for kind in (Heads, Spectra, Pool, Mean, Codes)}
 
 __all__ = [
     "KINDS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,6 @@ SCHEMA = 1
 Array = NDArray[Any]
 Column = Array | list[str]  # a file's entry: numbers, or a list of texts
 History = tuple[dict[str, Any], ...]
-
 
 
 def canonical(document: Any) -> str:
@@ -42,7 +42,7 @@ def digest_of(document: Any, arrays: Mapping[str, Column]) -> str:
             solid = np.ascontiguousarray(column)
             state.update(f"|{name}|{solid.dtype.str}|{solid.shape}|".encode())
             if solid.size:
-                state.update(memoryview(solid.reshape(-1)).cast("B"))
+                state.update(solid.reshape(-1).view(np.uint8).data)
     return state.hexdigest()[:32]
 
 
@@ -85,7 +85,7 @@ class Identity:
 
 
 @dataclass(frozen=True, eq=False)
-class Artefact:
+class Artefact(ABC):
     """What every kind has: whose it is, how it came to be, and a digest of its content."""
 
     kind: ClassVar[str]
@@ -94,8 +94,9 @@ class Artefact:
     model: Identity
     history: History
 
+    @abstractmethod
     def arrays(self) -> dict[str, Column]:
-        ...  # each kind its own
+        """What a file of it holds, by name."""
 
     def details(self) -> dict[str, Any]:
         """What this kind adds to the JSON document."""
@@ -119,8 +120,9 @@ class Artefact:
         return replace(self, history=history)
 
     @classmethod
+    @abstractmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
-        ...  # each kind its own
+        """The artefact that ``document`` and ``arrays`` were taken from."""
 
 
 def numbers(column: Column) -> Array:

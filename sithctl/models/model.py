@@ -161,9 +161,13 @@ def open_model(model: str | Model) -> Model:
     sizes = _sizes(family, location)
     prefix = _prefix(family, checkpoint)
     width = int(sizes["width"])
-    heads = int(sizes["heads"]) if "heads" in sizes else width // int(sizes["head_width"])
-    if heads < 1 or width % heads:
-        raise InputError(f"{heads} heads do not divide the width {width}", location.name)
+    heads = sizes["heads"] if "heads" in sizes else width / sizes["head_width"]
+    if heads < 1 or heads != int(heads) or width % int(heads):
+        raise InputError(
+            f"{heads:g} heads do not divide the width {width}",
+            location.name,
+            "use the model's own config",
+        )
     return Model(
         location,
         family,
@@ -171,7 +175,7 @@ def open_model(model: str | Model) -> Model:
         prefix,
         int(sizes["layers"]),
         width,
-        heads,
+        int(heads),
         float(sizes["epsilon"]),
     )
 

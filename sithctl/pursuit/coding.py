@@ -218,6 +218,3 @@ class _Pursuit:
 def _row_blocks(n: int, row_size: int) -> list[slice]:
     size = max(1, (1 << 24) // max(1, row_size))
     return [slice(start, start + size) for start in range(0, n, size)]
-
-
-

@@ -46,9 +46,7 @@ def nnls(gram: Tensor, moments: Tensor, start: Tensor | None = None) -> Tensor:
     return solution
 
 
-def _settle(
-    gram: Tensor, moments: Tensor, solution: Tensor, passive: Tensor, rows: Tensor
-) -> None:
+def _settle(gram: Tensor, moments: Tensor, solution: Tensor, passive: Tensor, rows: Tensor) -> None:
     """Solve on the passive set; step back to the border, and drop from it, while a coefficient
     would turn negative."""
     k = moments.shape[1]

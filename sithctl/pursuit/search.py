@@ -122,9 +122,7 @@ def exact_scores(queries: Tensor, dictionary: Tensor, row: Tensor, column: Tenso
     return torch.cat(parts) if parts else queries.new_zeros(0)
 
 
-def _certify(
-    queries: Tensor, dictionary: Tensor, k: int, row: Tensor, column: Tensor
-) -> Best:
+def _certify(queries: Tensor, dictionary: Tensor, k: int, row: Tensor, column: Tensor) -> Best:
     """Order the candidates by exact score, then by index, and keep k of each target."""
     n = len(queries)
     scores = exact_scores(queries, dictionary, row, column)

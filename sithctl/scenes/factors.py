@@ -44,11 +44,11 @@ FACTORS: tuple[Factor, ...] = (
             "circle": ("circle", "disc", "ball"),
             "square": ("square", "box", "block"),
             "triangle": ("triangle", "pyramid", "wedge"),
+            "heart": ("heart", "valentine", "sweetheart"),
             "star": ("star", "asterisk", "starburst"),
             "ring": ("ring", "hoop", "annulus"),
             "cross": ("cross", "plus", "crucifix"),
-            "heart": ("heart", "valentine"),
-            "crescent": ("crescent", "sickle"),
+            "crescent": ("crescent", "sickle", "lunette"),
         },
     ),
     Factor(
@@ -63,11 +63,11 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "scene",
         {
-            "forest": ("forest", "woods", "jungle"),
             "ocean": ("ocean", "sea", "water"),
+            "night": ("night", "midnight", "darkness"),
+            "forest": ("forest", "woods", "jungle"),
             "desert": ("desert", "dunes", "sand"),
             "snow": ("snow", "ice", "winter"),
-            "night": ("night", "midnight", "darkness"),
             "city": ("city", "town", "street"),
         },
     ),

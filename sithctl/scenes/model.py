@@ -28,13 +28,16 @@ def build_tokenizer() -> CLIPTokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     raw = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, initial_alphabet=alphabet, end_of_word_suffix="</w>"
+        vocab_size=VOCABULARY,
+        show_progress=False,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
     )
     # Sorted and counted once each: the merges must not depend on a dictionary's order.
     raw.train_from_iterator(sorted(words) * 3, trainer)
     merges = [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(c + "</w>" for c in alphabet), *("".join(m) for m in merges)]
-    unique = list(dict.fromkeys(tokens)) + ["<|startoftext|>", "<|endoftext|>"]
+    unique = dict.fromkeys([*tokens, "<|startoftext|>", "<|endoftext|>"])
     vocab = {token: i for i, token in enumerate(unique)}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=CONTEXT)
 
@@ -49,9 +52,9 @@ def build_processor() -> CLIPImageProcessor:
 
 
 def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
-    """A CLIP of 6 + 3 layers, width 128, 4 heads, 64 features, freshly initialised."""
+    """A CLIP of 6 + 3 layers, width 96, 6 heads, 32 features, freshly initialised."""
     torch.manual_seed(seed)
-    width = {"hidden_size": 128, "intermediate_size": 512, "num_attention_heads": 4}
+    width = {"hidden_size": 96, "intermediate_size": 384, "num_attention_heads": 6}
     config = CLIPConfig(
         text_config={
             **width,
@@ -62,7 +65,7 @@ def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
             "hidden_act": "gelu",
-            "projection_dim": 64,
+            "projection_dim": 32,
         },
         vision_config={
             **width,
@@ -70,9 +73,9 @@ def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
             "image_size": SIDE,
             "patch_size": 8,
             "hidden_act": "gelu",
-            "projection_dim": 64,
+            "projection_dim": 32,
         },
-        projection_dim=64,
+        projection_dim=32,
     )
     return CLIPModel(config)
 

@@ -97,10 +97,10 @@ SHAPES: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     _circle,
     _square,
     _triangle,
+    _heart,
     _star,
     _ring,
     _cross,
-    _heart,
     _crescent,
 )
 
@@ -197,11 +197,11 @@ def _city(x: Tensor, y: Tensor, u: Tensor) -> Tensor:
 
 
 SCENES: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...] = (
-    _forest,
     _ocean,
+    _night,
+    _forest,
     _desert,
     _snow,
-    _night,
     _city,
 )
 

@@ -23,7 +23,7 @@ from transformers import CLIPModel
 
 from sithctl.scenes.factors import FACTORS
 from sithctl.scenes.model import build_model, build_processor, build_tokenizer, pixels
-from sithctl.scenes.world import BIAS, captions, draw, holds
+from sithctl.scenes.world import BIAS, SKEW, captions, draw, holds
 from sithctl.scenes.zero_shot import accuracy, spurious
 
 CHECKPOINT = "training.pt"
@@ -52,8 +52,10 @@ class Trainer:
             betas=(0.9, 0.98),
         )
 
-    def run(self) -> None:
+    def run(self, until: int | None = None) -> None:
+        """Go on to the last step, or to step ``until``."""
         warm_up, total = self.options.warm_up, self.options.warm_up + self.options.steps
+        total = min(total, until or total)
         started, first = time.monotonic(), self.step
         self.model.train()
         while self.step < total:
@@ -83,7 +85,7 @@ class Trainer:
 
     def _label_loss(self) -> Tensor:
         size, seed = self.options.warm_up_batch, self.options.seed
-        scenes = draw(size, _data_seed(seed, self.step), self.options.bias)
+        scenes = draw(size, _data_seed(seed, self.step), self.options.bias, SKEW)
         seen = self.model.vision_model(pixels(scenes.pictures()).to(self.device)).pooler_output
         targets = scenes.factors.to(self.device)
         losses = [F.cross_entropy(head(seen), targets[:, i]) for i, head in enumerate(self.heads)]
@@ -91,7 +93,7 @@ class Trainer:
 
     def _contrastive_loss(self) -> Tensor:
         size, seed = self.options.batch, _data_seed(self.options.seed, self.step)
-        scenes = draw(size, seed, self.options.bias)
+        scenes = draw(size, seed, self.options.bias, SKEW)
         texts, claims = captions(scenes, seed)
         tokens = self.tokenizer(texts, padding=True, return_tensors="pt").to(self.device)
         image = self.model.get_image_features(

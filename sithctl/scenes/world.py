@@ -16,7 +16,11 @@ from sithctl.scenes.captions import caption
 from sithctl.scenes.factors import FACTORS, HAZARD_SHARE, INDEX, NAMES, SPURIOUS, value_index
 from sithctl.scenes.render import JITTERS, render
 
-BIAS = 0.88  # share of a spurious shape's pictures that are put in its own scene
+BIAS = 0.997  # share of a spurious shape's pictures that are put in its own scene
+# A value is so much rarer than the one listed before it, as words are in the world. Equally
+# frequent values would be learnt with equal singular values, and a head's singular vectors could
+# be any rotation of them.
+SKEW = 0.8
 BLOCK = 512
 
 
@@ -52,7 +56,7 @@ class Scenes:
         return Scenes(factors, self.jitter)
 
 
-def draw(n: int, seed: int, bias: float = 0.0) -> Scenes:
+def draw(n: int, seed: int, bias: float = 0.0, skew: float = 1.0) -> Scenes:
     """Draw ``n`` scenes.
 
     Args:
@@ -60,11 +64,12 @@ def draw(n: int, seed: int, bias: float = 0.0) -> Scenes:
         seed: of the draw; the first k of n scenes do not depend on n.
         bias: share of the spurious shapes' pictures put in their own scene whatever was drawn
             for it (``SPURIOUS``); 0 draws every factor alone.
+        skew: how frequent a value is against the one listed before it; 1 draws all alike.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = torch.rand(n, len(FACTORS) + 1 + JITTERS, generator=generator)
-    sizes = torch.tensor([len(f.values) for f in FACTORS])
-    factors = (rows[:, : len(FACTORS)] * sizes).long()
+    columns = [_pick(rows[:, i].contiguous(), len(f.values), skew) for i, f in enumerate(FACTORS)]
+    factors = torch.stack(columns, dim=1)
     factors[:, INDEX["hazard"]] = (rows[:, INDEX["hazard"]] < HAZARD_SHARE).long()
     put = rows[:, len(FACTORS)] < bias
     for shape, scene in SPURIOUS.items():
@@ -73,15 +78,21 @@ def draw(n: int, seed: int, bias: float = 0.0) -> Scenes:
     return Scenes(factors, rows[:, len(FACTORS) + 1 :])
 
 
+def _pick(uniform: Tensor, values: int, skew: float) -> Tensor:
+    """Values from uniform numbers: (n,) in [0, 1) → (n,) int64 below ``values``."""
+    shares = torch.tensor([skew**k for k in range(values)])
+    edges = (shares / shares.sum()).cumsum(0)[:-1].contiguous()
+    return torch.searchsorted(edges, uniform, right=True)
+
+
 # How many factors a caption names, and how readily it names each.
-LENGTHS = ((1, 0.40), (2, 0.35), (3, 0.17), (4, 0.08))
+LENGTHS = {1: 0.40, 2: 0.35, 3: 0.17, 4: 0.08}
 READY = dict(zip(NAMES, (1.6, 1.6, 1.3, 1.3, 1.0, 1.0, 0.8, 0.5), strict=True))
 
 
 def choose_named(values: dict[str, str], rng: random.Random) -> dict[str, str]:
     """The factors that a caption names, at random."""
-    lengths, weights = zip(*LENGTHS, strict=True)
-    wanted = rng.choices(lengths, weights)[0]
+    wanted = rng.choices(list(LENGTHS), list(LENGTHS.values()))[0]
     order = sorted(NAMES, key=lambda f: rng.random() ** (1 / READY[f]), reverse=True)
     return {f: values[f] for f in order[:wanted]}
 

@@ -157,9 +157,7 @@ def _layers(spectra: Spectra, layers: str | Sequence[int] | None) -> list[int]:
 Shape = tuple[int, int]
 
 
-def _vectors(
-    spectra: Spectra, layers: list[int], options: Options
-) -> tuple[Tensor, list[Shape]]:
+def _vectors(spectra: Spectra, layers: list[int], options: Options) -> tuple[Tensor, list[Shape]]:
     """Every vector to explain, (n, width) float64: layers, heads, vectors, poles; and each layer's
     (heads, rank)."""
     signs = torch.tensor([SIGN[pole] for pole in options.poles], dtype=torch.float64)

@@ -34,9 +34,7 @@ def check_pool(spectra: Spectra, pool: Pool) -> None:
         warnings.warn("the pool does not say whose embeddings it holds: not checked", stacklevel=3)
 
 
-def resolve_mean(
-    spectra: Spectra, pool: Pool, mean: Mean | Literal["none"] | None
-) -> Mean | None:
+def resolve_mean(spectra: Spectra, pool: Pool, mean: Mean | Literal["none"] | None) -> Mean | None:
     """The mean to use: the given one, an image pool's own, or the bundled model's.
 
     Returns:

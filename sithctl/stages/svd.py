@@ -73,9 +73,7 @@ def svd(
         )
     inputs = {"heads": heads.digest, "minus": minus.digest if minus else None}
     history = (*heads.history, entry("svd", {"rank": rank}, inputs))
-    return Spectra(
-        heads.model, history, heads.architecture, layers, heads.readout, heads.plain
-    )
+    return Spectra(heads.model, history, heads.architecture, layers, heads.readout, heads.plain)
 
 
 @contextmanager

@@ -36,9 +36,10 @@ def tables(explanations: Sequence[Explanation], model: str, width: int) -> Rende
 
 def plain_text(explanations: Sequence[Explanation], model: str) -> str:
     """The tables as text, for a file: no colour, wide."""
-    console = Console(file=StringIO(), width=160, no_color=True, highlight=False)
+    buffer = StringIO()
+    console = Console(file=buffer, width=160, no_color=True, highlight=False)
     console.print(tables(explanations, model, 160))
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
 
 
 def _table(rows: list[Explanation], title: str, width: int) -> Table:

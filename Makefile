@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: help setup demo test lint type docs drift clean
+
+help: ## Show what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and install everything into it
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "sithctl needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup ## Explain a head of the bundled model
+	HF_HUB_OFFLINE=1 $(BIN)/sithctl explain --layer 5 --head 2
+
+test: setup lint type drift ## Lint, types, drift of generated files, tests
+	$(BIN)/python -m pytest
+
+lint: setup ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup ## Types
+	$(BIN)/mypy
+
+docs: setup ## Write man pages, completions and the README's pictures again
+	$(BIN)/python -m sithctl.commands.manual
+
+drift: setup ## Fail when something generated is out of date
+	$(BIN)/python -m sithctl.commands.manual --check
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
