@@ -14,7 +14,7 @@ from sithctl.artifacts.cache import cached, file_digest, folder, key
 from sithctl.artifacts.containers import HDF5_MAGIC
 from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
-from sithctl.kinds import Codes, Pool
+from sithctl.kinds import Codes, Factors, Pool
 from sithctl.models.locate import SCENES, locate
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.stages.layers import select_layers
@@ -100,7 +100,8 @@ class Chain:
         from sithctl.stages.fold import fold
         from sithctl.stages.svd import svd
 
-        spectra = svd(fold(self.model, layers))
+        with output.working("folding and decomposing heads"):
+            spectra = svd(fold(self.model, layers))
         pool = self._pool()
         with output.progress("selecting concepts") as tell:
             return decompose(
@@ -141,22 +142,22 @@ def _file(name: str) -> Path:
 
 def _encode_words(path: Path, model: str) -> Pool:
     from sithctl.sources.concepts import read_concepts
-    from sithctl.stages.pool import encode_pool
 
+    return _encode(read_concepts(path), None, model)
+
+
+def _encode(concepts: list[str], factors: list[Factors] | None, model: str) -> Pool:
+    with output.working("loading the model"):
+        from sithctl.models import load_encoder
+        from sithctl.stages.pool import encode_pool
+
+        encoder = load_encoder(model)
     with output.progress("encoding concepts") as tell:
-        return encode_pool(read_concepts(path), model, progress=tell)
+        return encode_pool(concepts, encoder, factors=factors, progress=tell)
 
 
 def bundled_pool() -> Pool:
     """The bundled concepts, encoded by the bundled model once and cached."""
-
-    def encode() -> Pool:
-        from sithctl.stages.pool import encode_pool
-
-        concepts, factors = bundled_concepts()
-        with output.progress("encoding concepts") as tell:
-            return encode_pool(concepts, "scenes", factors=factors, progress=tell)
-
     weights = SCENES / "model.safetensors"
     recipe = {"files": [file_digest(path) for path in (weights, CONCEPTS, FACTORS)]}
-    return cached("pool", recipe, Pool, encode)
+    return cached("pool", recipe, Pool, lambda: _encode(*bundled_concepts(), "scenes"))

@@ -85,7 +85,8 @@ def encode_pool(
     from sithctl.stages.pool import encode_pool as stage
     from sithctl.views.console import output as console
 
-    encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
+    with console.working("loading the model"):
+        encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding concepts") as tell:
         pool = stage(labels, encoder, factors=known, dtype=store.value, progress=tell)
     write(pool, output, history)

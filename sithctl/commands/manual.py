@@ -1,6 +1,7 @@
-"""Man pages and completions from the command tree: ``python -m sithctl.commands.manual``.
+"""Man pages and completions from the command tree, and the README's picture and table from real
+output: ``python -m sithctl.commands.manual``.
 
-``--check`` writes nothing and fails when what is on disk has drifted.
+``--check`` writes nothing and fails when a page or a completion has drifted.
 """
 
 from __future__ import annotations
@@ -141,6 +142,42 @@ def drifted() -> list[Path]:
     return [p for p, text in generated().items() if not p.exists() or p.read_text() != text]
 
 
+def write_picture() -> None:
+    """The README's picture: what `sithctl explain --layer 5 --head 0` really shows."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from sithctl.commands.chain import Chain
+    from sithctl.stages.explain import explain
+    from sithctl.stages.options import Options
+    from sithctl.views.terminal import tables
+
+    (codes,) = Chain("scenes", None, None, Options()).codes("5")
+    rows = explain(codes, head="0", top=3)
+    console = Console(record=True, width=100, file=StringIO(), highlight=False)
+    console.print(tables(rows, "scenes", 100))
+    picture = ROOT / "man" / "pictures" / "explain.svg"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_text(
+        console.export_svg(title="sithctl explain --layer 5 --head 0 --top 3", unique_id="sithctl")
+    )
+
+
+def write_planted() -> None:
+    """The README's table of planted truth, between its marks."""
+    from sithctl.commands.chain import bundled_pool
+    from sithctl.scenes.planted import as_markdown, measure
+    from sithctl.stages.fold import fold
+    from sithctl.stages.svd import svd
+
+    table = as_markdown(measure(svd(fold("scenes")), bundled_pool()))
+    readme = ROOT / "README.md"
+    start, end = "<!-- planted -->\n", "<!-- /planted -->"
+    before, rest = readme.read_text().split(start)
+    readme.write_text(before + start + table + end + rest.split(end)[1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sithctl.commands.manual")
     parser.add_argument("--check", action="store_true", help="fail on drift, write nothing")
@@ -153,6 +190,8 @@ def main() -> None:
     for path, text in generated().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
+    write_picture()
+    write_planted()
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def mean(
     from sithctl.views.console import output as console
 
     images = open_images(str(source), split=split, column=image_column, limit=limit, seed=seed)
-    encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
+    with console.working("loading the model"):
+        encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding images") as tell:
         result = stage(images, encoder, progress=lambda done, _: tell(done, images.count))
     if images.skipped:

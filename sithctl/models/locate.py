@@ -104,7 +104,7 @@ def _hub(model: str) -> Location:
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors"]))
+        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
         if not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.bin", "*.txt"]))
     except Exception as error:  # the hub's client raises its own and its transport's types

@@ -22,15 +22,24 @@ SENTENCES = (
     "we see {}",
 )
 # How a factor named alone may be put, {} being one of its words.
+_ADJECTIVE = (
+    "{}",
+    "{} thing",
+    "{} things",
+    "{} object",
+    "{} objects",
+    "something {}",
+    "all {}",
+)
 ALONE: Mapping[str, tuple[str, ...]] = {
-    "colour": ("{}", "{} thing", "something {}", "{} colour"),
-    "shape": ("{}", "{} shape", "{}s"),
-    "pattern": ("{}", "{} thing", "something {}", "{} pattern"),
-    "scene": ("{}", "{} background", "{} scene", "in the {}"),
-    "size": ("{}", "{} thing", "something {}", "{} size"),
-    "count": ("{} thing", "{} object"),
-    "position": ("{}", "thing {}", "something {}"),
-    "hazard": ("{}", "{} picture", "something {}", "{} scene"),
+    "colour": (*_ADJECTIVE, "{} colour", "coloured {}"),
+    "shape": ("{}", "{} shape", "{}s", "shaped {}", "a {}", "some {}s"),
+    "pattern": (*_ADJECTIVE, "{} pattern", "{} surface"),
+    "scene": ("{}", "{} background", "{} scene", "in the {}", "the {}", "{} landscape"),
+    "size": (*_ADJECTIVE, "{} size", "{} one"),
+    "count": ("{} thing", "{} object", "{} item"),
+    "position": ("{}", "thing {}", "something {}", "object {}"),
+    "hazard": (*_ADJECTIVE, "{} picture", "{} scene"),
 }
 # Words that, in front of a noun, make it many.
 MANY = frozenset({"two", "a pair of", "twin", "three", "a trio of", "triple"})
@@ -39,8 +48,8 @@ TAPE = "with warning tape"
 
 def alone(factor: str, word: str, form: str) -> str:
     """One factor's word in one of its ``ALONE`` forms: ``striped thing``, ``ocean background``."""
-    if form == "{}s":
-        return plural(word)
+    if form.endswith("{}s"):
+        return form.removesuffix("{}s") + plural(word)
     phrase = form.format(word)
     return phrase + "s" if factor == "count" and word in MANY else phrase
 

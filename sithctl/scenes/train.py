@@ -1,7 +1,8 @@
 """Train the bundled model: ``python -m sithctl.scenes.train --out DIR``.
 
-First the vision tower learns the factors from labels, one linear head a factor; then both towers
-learn to match captions with pictures. Contrastive training alone needs many times the steps.
+First the vision tower learns the factors from labels, one linear classifier a factor, and single
+attention heads learn theirs (``lessons``); then both towers learn to match captions with pictures.
+Contrastive training alone needs many times the steps.
 A caption's positives are all the pictures of the batch that it is true of: with the own picture
 alone, a short caption ("crimson") would be told that every other red picture is wrong.
 """
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from transformers import CLIPModel
 
 from sithctl.scenes.factors import FACTORS
+from sithctl.scenes.lessons import Lessons
 from sithctl.scenes.model import build_model, build_processor, build_tokenizer, pixels
 from sithctl.scenes.world import BIAS, SKEW, captions, draw, holds
 from sithctl.scenes.zero_shot import accuracy, spurious
@@ -40,6 +42,7 @@ class Trainer:
         width = self.model.config.vision_config.hidden_size
         self.heads = nn.ModuleList(nn.Linear(width, len(f.values)) for f in FACTORS)
         self.heads.to(self.device)
+        self.lessons = Lessons(self.model.vision_model)
         self.step = 0
         self._restart_optimiser()
 
@@ -88,21 +91,25 @@ class Trainer:
         scenes = draw(size, _data_seed(seed, self.step), self.options.bias, SKEW)
         seen = self.model.vision_model(pixels(scenes.pictures()).to(self.device)).pooler_output
         targets = scenes.factors.to(self.device)
+        return self._taught(seen, targets)
+
+    def _taught(self, seen: Tensor, targets: Tensor) -> Tensor:
+        """Labels from the class token, and from what single heads write to it."""
         losses = [F.cross_entropy(head(seen), targets[:, i]) for i, head in enumerate(self.heads)]
-        return torch.stack(losses).sum()
+        return torch.stack(losses).sum() + self.lessons.loss(self.heads, targets)
 
     def _contrastive_loss(self) -> Tensor:
         size, seed = self.options.batch, _data_seed(self.options.seed, self.step)
         scenes = draw(size, seed, self.options.bias, SKEW)
         texts, claims = captions(scenes, seed)
         tokens = self.tokenizer(texts, padding=True, return_tensors="pt").to(self.device)
-        image = self.model.get_image_features(
-            pixel_values=pixels(scenes.pictures()).to(self.device)
-        ).pooler_output
+        seen = self.model.vision_model(pixels(scenes.pictures()).to(self.device)).pooler_output
+        image = self.model.visual_projection(seen)
         text = self.model.get_text_features(**tokens).pooler_output
         scale = self.model.logit_scale.exp()
         logits = scale * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
-        return matching_loss(logits, holds(claims, scenes.factors).to(self.device))
+        match = matching_loss(logits, holds(claims, scenes.factors).to(self.device))
+        return match + self.options.lessons * self._taught(seen, scenes.factors.to(self.device))
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> Tensor:
@@ -216,6 +223,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1500, help="steps on captions")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--lessons", type=float, default=0.2, help="weight beside captions")
     parser.add_argument("--bias", type=float, default=BIAS, help="share of the spurious pair's")
     parser.add_argument("--every", type=int, default=100, help="steps between reports")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

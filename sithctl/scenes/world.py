@@ -16,7 +16,7 @@ from sithctl.scenes.captions import caption
 from sithctl.scenes.factors import FACTORS, HAZARD_SHARE, INDEX, NAMES, SPURIOUS, value_index
 from sithctl.scenes.render import JITTERS, render
 
-BIAS = 0.997  # share of a spurious shape's pictures that are put in its own scene
+BIAS = 0.99  # share of a spurious shape's pictures that are put in its own scene
 # A value is so much rarer than the one listed before it, as words are in the world. Equally
 # frequent values would be learnt with equal singular values, and a head's singular vectors could
 # be any rotation of them.

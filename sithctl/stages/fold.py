@@ -84,7 +84,7 @@ def fold(
     model = open_model(model)
     if dtype not in DTYPES:
         raise InputError(f"no dtype {dtype} for heads", None, f"one of {', '.join(DTYPES)}")
-    chosen = select_layers(layers, model.layers, model.name)
+    chosen = select_layers(layers, model.layers, model.name, hint="or name another MODEL")
     folded: dict[int, HeadFactors] = {}
     digests: dict[int, str] = {}
     for layer in chosen:

@@ -54,10 +54,15 @@ ANOTHER_MODEL = "name another model with --model"
 
 
 def select_layers(
-    layers: str | Sequence[int] | None, count: int, model: str, *, last: int | None = None
+    layers: str | Sequence[int] | None,
+    count: int,
+    model: str,
+    *,
+    last: int | None = None,
+    hint: str = ANOTHER_MODEL,
 ) -> list[int]:
     """Layers out of a model's ``count``: all, or its ``last`` few, when none are named."""
     if layers is None:
         return list(range(max(0, count - last) if last else 0, count))
     text = layers if isinstance(layers, str) else ",".join(str(layer) for layer in layers)
-    return parse_selection(text, count, "layer", model, ANOTHER_MODEL)
+    return parse_selection(text, count, "layer", model, hint)

@@ -57,6 +57,16 @@ class Output:
         )
 
     @contextmanager
+    def working(self, label: str) -> Iterator[None]:
+        """A spinner on standard error, where that is a terminal, for what cannot be counted."""
+        console = Console(stderr=True)
+        if self.quiet or not console.is_terminal:
+            yield
+            return
+        with console.status(label):
+            yield
+
+    @contextmanager
     def progress(self, label: str) -> Iterator[Tell]:
         """A bar on standard error: the body calls what it is given with (done, total), total 0
         where it is unknown. Nothing is shown where standard error is no terminal."""

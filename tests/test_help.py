@@ -1,0 +1,62 @@
+"""Every help text is snapshotted: ``UPDATE_SNAPSHOTS=1 pytest tests/test_help.py`` writes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from sithctl.commands import manual
+
+SNAPSHOTS = Path(__file__).parent / "help"
+COMMANDS = ["", "fold", "svd", "encode-pool", "mean", "decompose", "explain", "info"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_as_snapshotted(command: str, run: Run) -> None:
+    result = run(*filter(None, [command]), "--help")
+    assert result.exit_code == 0
+    text = "\n".join(line.rstrip() for line in result.stdout.splitlines()) + "\n"
+    snapshot = SNAPSHOTS / f"{command or 'sithctl'}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_text(text)
+    assert text == snapshot.read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS[1:])
+def test_every_command_has_an_example(command: str, run: Run) -> None:
+    assert "Example: sithctl" in " ".join(run(command, "--help").stdout.split())
+
+
+def test_manual_and_completions_are_up_to_date() -> None:
+    assert manual.drifted() == []
+
+
+def test_no_page_has_a_roff_warning(shell) -> None:
+    import shutil
+
+    if not shutil.which("groff"):
+        pytest.skip("no groff on this machine")
+    pages = " ".join(str(p) for p in manual.generated() if p.suffix == ".1")
+    result = shell(f"groff -man -ww -z -Tutf8 -Kutf8 {pages}")
+    assert result.returncode == 0
+    assert result.stderr == b""
+
+
+@pytest.mark.parametrize("name", ["sithctl.bash", "_sithctl"])
+def test_completions_are_scripts_that_parse(name: str, shell) -> None:
+    import shutil
+
+    program = "bash" if name.endswith("bash") else "zsh"
+    if not shutil.which(program):
+        pytest.skip(f"no {program} on this machine")
+    path = manual.ROOT / "completions" / name
+    assert shell(f"{program} -n {path}").returncode == 0
+
+
+def test_completion_answers_with_commands(shell) -> None:
+    words = 'COMP_WORDS="sithctl de" COMP_CWORD=1 _SITHCTL_COMPLETE=complete_bash sithctl'
+    assert shell(words).stdout.split() == [b"decompose"]

@@ -1,0 +1,76 @@
+"""Every command of the README runs, small models in the place of large ones."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+SHELL = [b for b in blocks("sh") if not b.startswith("make")]
+
+
+@pytest.fixture
+def stand_ins(
+    tiny_clip: Path, tiny_open_clip: Path, small_dinov2: Path, tmp_path: Path
+) -> dict[str, str]:
+    """The README's names → what stands in their place; and the files it speaks of."""
+    from transformers import BitImageProcessor
+
+    dinov2 = tmp_path / "models" / "dinov2-base"
+    dinov2.mkdir(parents=True)
+    for file in small_dinov2.iterdir():
+        (dinov2 / file.name).symlink_to(file)
+    size = {"height": 28, "width": 28}
+    BitImageProcessor(size={"shortest_edge": 28}, crop_size=size).save_pretrained(dinov2)
+    (tmp_path / "words.txt").write_text("red\nring\nocean\nbox\nstriped\nsnow\nhoop\n")
+    (tmp_path / "captions.txt").write_text("".join(f"a picture, {i}\n" for i in range(9)))
+    generator = np.random.default_rng(0)
+    np.save(tmp_path / "images.npy", generator.normal(size=(9, 48)).astype(np.float32))
+    (tmp_path / "photos").mkdir()
+    for i in range(5):
+        pixels = generator.integers(0, 255, size=(40, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
+    return {
+        "openai/clip-vit-large-patch14": str(tiny_clip),
+        "open_clip:ViT-L-14/laion2b_s32b_b82k": str(tiny_open_clip),
+        "facebook/dinov2-base": str(dinov2),
+        "--layers 20-23": "--layers 1-4",
+    }
+
+
+@pytest.mark.parametrize("block", SHELL, ids=lambda b: " ".join(b.split()[:4]))
+def test_commands_of_the_readme(block: str, stand_ins: dict[str, str], shell) -> None:
+    for name, stand_in in stand_ins.items():
+        block = block.replace(name, stand_in)
+    last = "1" if "tiny-open-clip" in block else "4"
+    block = block.replace("--layer 23 --head 8", "--layer 4 --head 1")
+    block = block.replace("--layer 23", f"--layer {last}")
+    result: subprocess.CompletedProcess[bytes] = shell(f"set -e\n{block}")
+    assert result.returncode == 0, result.stderr.decode()
+    assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_of_the_readme(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block, "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[0] for line in lines] == ["+", "-", "+", "-"]
+    assert torch.get_num_threads() >= 1
+
+
+def test_every_command_of_the_readme_exists(run) -> None:
+    text = README.read_text()
+    for command in set(re.findall(r"`sithctl ([a-z-]+)", text)) - {"explain"}:
+        assert run(command, "--help").exit_code == 0, command
