@@ -13,13 +13,13 @@ setup: $(STAMP) ## Make .venv and install everything into it
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sithctl needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
 demo: setup ## Explain a head of the bundled model
-	HF_HUB_OFFLINE=1 $(BIN)/sithctl explain --layer 5 --head 2
+	HF_HUB_OFFLINE=1 $(BIN)/sithctl explain --layer 5 --head 0 </dev/null
 
 test: setup lint type drift ## Lint, types, drift of generated files, tests
 	$(BIN)/python -m pytest
@@ -32,7 +32,9 @@ type: setup ## Types
 	$(BIN)/mypy
 
 docs: setup ## Write man pages, completions and the README's pictures again
-	$(BIN)/python -m sithctl.commands.manual
+	cache=$$(mktemp -d) && SITHCTL_CACHE=$$cache $(BIN)/python -m sithctl.commands.manual; \
+	  status=$$?; rm -rf "$$cache"; exit $$status
+	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_help.py
 
 drift: setup ## Fail when something generated is out of date
 	$(BIN)/python -m sithctl.commands.manual --check

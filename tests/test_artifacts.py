@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from sithctl.artifacts import load, read_document, save
+from sithctl.artifacts import load, save
 from sithctl.artifacts.cache import cached, file_digest
+from sithctl.artifacts.containers import read
 from sithctl.artifacts.store import intact
 from sithctl.artifacts.streams import writable
 from sithctl.errors import InputError
@@ -29,7 +30,7 @@ def artefacts(tiny_clip: Path) -> dict[str, Artefact]:
     spectra = svd(heads, rank=4)
     words = ["red", "ring", "größe", "two boxes", "海", "striped"]
     pool = encode_pool(words, name, factors=[{"colour": "red"}, {}, {}, {}, {}, {}])
-    mean = Mean(pool.model, (entry("mean", {}, {}),), np.arange(24.0) / 50, 2)
+    mean = Mean(pool.model, (entry("mean", {}, {}),), np.arange(24.0) / 100, 2)
     codes = decompose(spectra, pool, mean, layers="-1")
     return {a.kind: a for a in (heads, spectra, pool, mean, codes)}
 
@@ -53,7 +54,7 @@ def test_documents_carry_the_contract(
     kind: type[Artefact], artefacts: dict, tmp_path: Path
 ) -> None:
     save(artefacts[kind.kind], tmp_path / "a")
-    document = read_document(tmp_path / "a")
+    document, _ = read(tmp_path / "a", "a", only_document=True)
     assert document["kind"] == kind.kind
     assert document["schema"] == 1
     assert document["model"]["name"] == "tiny-clip"

@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from sithctl.artifacts import save
 from sithctl.kinds import Mean, Pool
-from sithctl.models import load_encoder
+from sithctl.models import load_encoder, open_model
 from sithctl.stages.fold import fold
 from sithctl.stages.mean import ready_mean
 from sithctl.stages.pool import encode_pool
 from sithctl.stages.svd import svd
 
+FEATURES = open_model("scenes").readout.features
 WORDS = ["red", "ring", "ocean", "box", "striped", "snow"]
 
 
@@ -32,8 +33,8 @@ def files(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(encode_pool(WORDS, "scenes"), folder / "pool")
     other: Pool = encode_pool(WORDS, str(tiny_clip))
     save(other, folder / "other-pool")
-    save(Mean(other.model, (), np.ones(24), 3), folder / "other-mean")
-    save(ready_mean(np.ones(7)), folder / "short-mean")
+    save(Mean(other.model, (), np.ones(24) / 9, 3), folder / "other-mean")
+    save(ready_mean(np.ones(7) / 9), folder / "short-mean")
     return folder
 
 
@@ -58,7 +59,7 @@ def refuse(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_layer_out_of_range(refuse, files: Path) -> None:
-    words = ("no layer 23", "scenes", "layers 0–5", "--model")
+    words = ("no layer 23", "scenes", "layers 0–5", "explain --model NAME")
     refuse("explain", "--layer", 23, words=words)
     refuse("fold", "scenes", "--layers", "20-23", words=("no layer 20", "layers 0–5"))
     refuse(
@@ -76,7 +77,7 @@ def test_pool_of_another_model(refuse, files: Path) -> None:
         "another model",
         "pool of tiny-clip",
         "spectra of scenes",
-        "encode-pool --model scenes",
+        "encode-pool --model`",
     )
     refuse("decompose", files / "spectra", "--pool", files / "other-pool", words=words)
 
@@ -86,10 +87,12 @@ def test_a_text_pool_without_a_mean(refuse, files: Path) -> None:
     refuse("decompose", files / "other-spectra", "--pool", files / "other-pool", words=words)
 
 
-def test_means_that_do_not_fit(refuse, files: Path) -> None:
+def test_means_that_do_not_fit(refuse, files: Path, tmp_path: Path) -> None:
     common = ("decompose", files / "spectra", "--pool", files / "pool", "--mean")
-    refuse(*common, files / "short-mean", words=("7 features", "the model 32"))
+    refuse(*common, files / "short-mean", words=("7 features", f"the model {FEATURES}"))
     refuse(*common, files / "other-mean", words=("mean of tiny-clip", "sithctl mean"))
+    save(ready_mean(np.full(FEATURES, 3.0), model="scenes"), tmp_path / "raw")
+    refuse(*common, "raw", words=("norm", "at most 1", "normalise the features"))
 
 
 def test_files_of_another_kind(refuse, files: Path) -> None:
@@ -172,6 +175,27 @@ def test_ready_arrays(refuse, tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
     refuse(*common, "objects.npy", words=("not a whole array file",))
     refuse(*common, "words.txt", words=("not supported: .txt",))
+
+
+def test_word_lists_with_nul_and_files_that_may_not_be_read(refuse, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes(b"red\0ring\0")
+    refuse("encode-pool", "words.txt", "-o", "pool", words=("NUL", "words.txt"))
+    refuse("svd", "words.txt", "--device", "gpu", words=("neither a whole safetensors",))
+
+
+def test_devices_that_are_not_there(refuse, files: Path) -> None:
+    refuse("svd", files / "heads", "--device", "gpu", words=("no such device", "--device cpu"))
+    refuse("encode-pool", "scenes", "--device", "nope", words=("no such device",))
+
+
+def test_a_file_that_the_library_would_not_load(refuse, tmp_path: Path, tiny_clip: Path) -> None:
+    """Encoding with the folder's weights what is then called the file's would be a silent lie."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_clip, folder)
+    shutil.copyfile(folder / "model.safetensors", folder / "epoch_9.safetensors")
+    (tmp_path / "words.txt").write_text("red\n")
+    model = folder / "epoch_9.safetensors"
+    refuse("encode-pool", "words.txt", "--model", model, words=("other weights", "epoch_9"))
 
 
 def test_outputs(refuse, files: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sithctl.checkpoints import Checkpoint
+from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.models import open_model
 from sithctl.stages.fold import fold
@@ -166,6 +166,59 @@ def test_unknown_architectures_and_structures(copy: Path, tmp_path: Path) -> Non
     )
     with pytest.raises(InputError, match="not supported: a norm after the heads' sum"):
         open_model(str(copy))
+
+
+def test_a_folder_that_two_libraries_can_read(
+    tiny_clip: Path, tiny_open_clip: Path, tmp_path: Path
+) -> None:
+    """As on the hub: both configs and both weights in one place; each is read with its own."""
+    both = tmp_path / "both"
+    shutil.copytree(tiny_clip, both)
+    for file in tiny_open_clip.iterdir():
+        shutil.copyfile(file, both / file.name)
+    same_heads(tiny_clip, both)
+    (both / "model.safetensors").unlink()
+    same_heads(tiny_open_clip, both)
+
+
+def test_hub_names_are_found_where_the_hub_keeps_them(
+    tiny_clip: Path, tiny_open_clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The success path of both kinds of hub name, on snapshots laid out as the hub's client does."""
+    import huggingface_hub
+
+    both = tmp_path / "snapshot"
+    shutil.copytree(tiny_clip, both)
+    for file in tiny_open_clip.iterdir():
+        shutil.copyfile(file, both / file.name)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(both))
+    assert open_model("someone/clip").family.name == "CLIP (transformers)"
+    model = open_model("open_clip:hf-hub:someone/clip")
+    assert model.family.name == "OpenCLIP ViT"
+    assert model.name == "open_clip:hf-hub:someone/clip"
+
+
+def test_old_pickles_and_torn_shards(small_clip: Path, copy: Path, tiny_clip: Path) -> None:
+    path = copy / "open_clip_model.safetensors"
+    tensors = load_file(path)
+    path.unlink()
+    old = copy / "open_clip_pytorch_model.bin"
+    torch.save(tensors, old, _use_new_zipfile_serialization=False)
+    same_heads(small_clip, copy)
+    old.write_bytes(old.read_bytes()[:3000])
+    with pytest.raises(InputError, match="weights_only"):
+        fold(str(copy))
+
+
+def test_no_remote_code(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "config.Mine"}})
+    )
+    (tmp_path / "config.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')")
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="cannot read its config"):
+        open_model(str(tmp_path))
+    assert not (tmp_path / "owned").exists()
 
 
 @pytest.mark.parametrize("name", ["nowhere", "./nowhere", "timm:vit_base", "open_clip:NoSuch/x"])

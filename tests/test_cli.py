@@ -137,7 +137,7 @@ def test_json_has_the_shape_of_the_contract(run: Run, chain: Path) -> None:
         "concepts",
     ]
     assert set(first["fidelity"]) == {"feature", "residual", "residual_ceiling"}
-    assert set(first["concepts"][0]) == {"concept", "coefficient", "index"}
+    assert list(first["concepts"][0]) == ["concept", "coefficient", "index"]
     assert [e["pole"] for e in document["explanations"][:4]] == ["+", "-", "+", "-"]
 
 
@@ -241,12 +241,96 @@ def test_outputs_are_not_overwritten_unless_told(run: Run, chain: Path, tmp_path
 def test_usage_errors(run: Run, shell: Shell, chain: Path) -> None:
     assert run("svd", "--rank", "many").exit_code == 2
     assert run("explain", chain / "codes.h5", "--model", "scenes").exit_code == 2
+    late = run("explain", chain / "codes.h5", "--sparsity", 3, "--side", "left")
+    assert late.exit_code == 2
+    assert "leave out --sparsity, --side" in late.stderr
+    assert shell(f"sithctl explain --pole - < {chain}/codes.h5").returncode == 2
+    wrong = shell("sithctl svd --rank many")
+    assert wrong.returncode == 2
+    assert wrong.stderr.decode().startswith("sithctl svd: ")
+    assert len(wrong.stderr.splitlines()) == 1
+    assert shell("sithctl nonsense").returncode == 2
     assert run("explain", chain / "codes.h5", "--layer", "five").exit_code == 2
     assert run("mean").exit_code == 2
     assert run("encode-pool", "--concepts", "x").exit_code == 2
     result = shell("sithctl svd")
     assert result.returncode == 2
     assert b"Usage: sithctl svd" in result.stderr
+    assert shell("sithctl").returncode == 0
+
+
+def test_named_pipes_links_and_devices(shell: Shell, chain: Path) -> None:
+    result = shell(
+        f"sithctl svd {chain}/heads.safetensors --minus <(sithctl fold scenes --layers 4-5) "
+        f"-o zero.safetensors && sithctl svd <(cat {chain}/heads.safetensors) -o /dev/null && "
+        f"touch real && ln -s real link && sithctl svd {chain}/heads.safetensors -o link --force && "
+        f"test -L link && cmp real {chain}/spectra.safetensors && test -c /dev/null"
+    )
+    assert result.returncode == 0, result.stderr
+    document = json.loads(shell("sithctl info zero.safetensors --format json").stdout)
+    assert document["model"]["name"] == "scenes minus scenes"
+    assert [s["stage"] for s in document["history"]] == ["fold", "fold", "svd"]
+
+
+def test_outputs_have_the_usual_permissions(shell: Shell) -> None:
+    result = shell("umask 022 && sithctl fold scenes --layers 5 -o h && stat -c %a h")
+    assert result.stdout.split() == [b"644"], result.stderr
+
+
+def test_precisions_and_plain_heads(run: Run, chain: Path, tmp_path: Path) -> None:
+    def arrays(name: str) -> dict[str, str]:
+        return json.loads(run("info", tmp_path / name, "--format", "json").stdout)["arrays"]
+
+    words = chain / "words.txt"
+    assert run("fold", "--dtype", "float64", "--plain", "-o", tmp_path / "h").exit_code == 0
+    assert arrays("h")["layers.0.value"].startswith("F64")
+    assert run("encode-pool", words, "--store", "float16", "-o", tmp_path / "p").exit_code == 0
+    assert arrays("p")["embeddings"].startswith("float16")
+    half = ("--dtype", "bfloat16", "--device", "cpu", "--batch-size", 2)
+    assert run("encode-pool", words, *half, "-o", tmp_path / "b").exit_code == 0
+    document = json.loads(run("info", tmp_path / "b", "--format", "json").stdout)
+    assert document["history"][0]["parameters"]["arithmetic"] == "bfloat16"
+    assert run("svd", tmp_path / "h", "--device", "cpu", "-o", tmp_path / "s").exit_code == 0
+    codes = ("decompose", tmp_path / "s", "--pool", tmp_path / "p", "--device", "cpu")
+    assert run(*codes, "-o", tmp_path / "c").exit_code == 0
+    parameters = json.loads(run("info", tmp_path / "c", "--format", "json").stdout)["parameters"]
+    assert parameters["plain"] is True
+
+
+def test_batch_size_changes_no_byte(run: Run, chain: Path, tmp_path: Path) -> None:
+    for size in (1, 7, 64):
+        words = ("--pool", chain / "pool.h5", "--batch-size", size, "-o", tmp_path / f"{size}.h5")
+        assert run("decompose", chain / "spectra.safetensors", *words).exit_code == 0
+        assert (tmp_path / f"{size}.h5").read_bytes() == (chain / "codes.h5").read_bytes()
+
+
+def test_terminated_leaves_nothing(chain: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("".join(f"red thing {i}\n" for i in range(400_000)))
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "sithctl", "encode-pool", "-", "-o", "pool.h5"],
+        cwd=tmp_path,
+        stdin=(tmp_path / "words.txt").open("rb"),
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )
+    time.sleep(8)
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["tmp", "words.txt"]
+
+
+def test_info_shows_a_strangers_file_safely(run: Run, tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "evil.h5", "w") as file:
+        model = {"name": "\x1b]0;x\x07", "space": "\x1b[2J"}
+        document = {"kind": "\x1b[31mpool", "model": model, "history": [], "\x1b[1m[b]": "\x9b"}
+        file.attrs["sithctl"] = json.dumps(document)
+        file["a\x1b[2Jb"] = [1]
+    result = run("info", tmp_path / "evil.h5")
+    assert result.exit_code == 0, result.output
+    assert not set(result.stdout) & {"\x1b", "\x07", "\x9b"}
 
 
 def test_quiet_says_nothing(shell: Shell, chain: Path) -> None:
@@ -299,17 +383,30 @@ def test_mean_of_every_source(run: Run, pictures: Path, tmp_path: Path) -> None:
 
     assert run("mean", pictures, "-o", tmp_path / "folder.h5").exit_code == 0
     assert run("mean", "scenes", "--limit", 20, "-o", tmp_path / "world.h5").exit_code == 0
-    np.save(tmp_path / "vector.npy", np.ones(32, dtype=np.float32))
+    np.save(tmp_path / "vector.npy", np.full(48, 0.1, dtype=np.float32))
     words = ("--embedding", tmp_path / "vector.npy", "-o", tmp_path / "ready.h5")
     assert run("mean", *words).exit_code == 0
     assert run("mean", pictures, *words).exit_code == 2
+
+
+def test_labels_of_ready_embeddings_may_repeat(run: Run, tmp_path: Path) -> None:
+    import numpy as np
+
+    np.save(tmp_path / "e.npy", np.eye(4, 48, dtype=np.float32))
+    (tmp_path / "labels.txt").write_text("a dog\n\na dog\na\x0ccat\n")
+    ready = ("--embeddings", tmp_path / "e.npy", "--concepts", tmp_path / "labels.txt")
+    assert run("encode-pool", *ready, "-o", tmp_path / "pool.h5").exit_code == 0
+    import h5py
+
+    with h5py.File(tmp_path / "pool.h5") as file:
+        assert file["concepts"].asstr()[()].tolist() == ["a dog", "", "a dog", "a\x0ccat"]
 
 
 def test_ready_embeddings(run: Run, chain: Path, tmp_path: Path) -> None:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "e.npy", rng.normal(size=(6, 32)).astype(np.float32))
+    np.save(tmp_path / "e.npy", rng.normal(size=(6, 48)).astype(np.float32))
     ready = ("--embeddings", tmp_path / "e.npy", "--concepts", chain / "words.txt")
     assert run("encode-pool", *ready, "-o", tmp_path / "unknown.h5").exit_code == 0
     result = run("decompose", chain / "spectra.safetensors", "--pool", tmp_path / "unknown.h5")

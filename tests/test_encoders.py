@@ -152,6 +152,22 @@ def test_a_text_pool_is_no_mean(tiny_clip: Path) -> None:
         mean(encode_pool(["red"], str(tiny_clip)))
 
 
+def test_a_vision_tower_with_its_projection(tiny_clip: Path, tmp_path: Path) -> None:
+    """Stored alone, CLIP's vision tower reads out and encodes as it does within the whole."""
+    from transformers import CLIPVisionModelWithProjection
+
+    tower = CLIPVisionModelWithProjection.from_pretrained(tiny_clip)
+    tower.save_pretrained(tmp_path / "tower")
+    assert (
+        open_model(str(tmp_path / "tower")).readout.space
+        == open_model(str(tiny_clip)).readout.space
+    )
+    pixels = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    whole = load_encoder(str(tiny_clip)).encode_pixels(pixels)
+    alone = load_encoder(str(tmp_path / "tower")).encode_pixels(pixels)
+    torch.testing.assert_close(alone, whole, atol=1e-5, rtol=1e-5)
+
+
 def test_a_model_without_a_text_tower_says_so(small_dinov2: Path) -> None:
     with pytest.raises(InputError, match="no text tower"):
         load_encoder(str(small_dinov2)).encode_text(["red"])

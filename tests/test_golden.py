@@ -67,6 +67,24 @@ def test_read_outs(spectra: Spectra, golden: Golden, way: str) -> None:
             torch.testing.assert_close(ours, golden[f"layer.{layer}.{name}"], atol=1e-5, rtol=0)
 
 
+def test_left_vectors_through_decompose(small_clip: Path, golden: Golden) -> None:
+    """``--side left``: the codes of the golden left read-outs."""
+    from sithctl.pursuit import sparse_code
+    from sithctl.stages.decompose import centre_pool
+    from sithctl.stages.options import Options
+
+    name = str(small_clip)
+    raw = golden["fidelity.pool_embeddings"].numpy()
+    pool = ready_pool(raw, [f"c{i}" for i in range(800)], model=name)
+    mean = ready_mean(golden["model.image_mean"].numpy(), model=name)
+    options = Options(side="left", pole="+")
+    codes = decompose(svd(fold(name)), pool, mean, layers=[2], options=options)
+    targets = golden["layer.2.readout_left.folded"].reshape(64, 32)
+    expected = sparse_code(targets, centre_pool(raw)[0])
+    ours = codes.layers[2].indices.reshape(64, 5)
+    assert (torch.from_numpy(ours) == expected.indices).float().mean() > 0.99
+
+
 def test_minus_pole_is_not_the_negative(spectra: Spectra, golden: Golden) -> None:
     vectors = torch.from_numpy(spectra.layers[2].right).double()
     mean = golden["model.image_mean"]

@@ -121,7 +121,7 @@ def test_shipped_model_is_small_and_loads_in_transformers() -> None:
     model = CLIPModel.from_pretrained(DIRECTORY)
     processor = AutoProcessor.from_pretrained(DIRECTORY)
     inputs = processor(text=["two violet rings"], return_tensors="pt")
-    assert model.get_text_features(**inputs).pooler_output.shape == (1, 64)
+    assert model.get_text_features(**inputs).pooler_output.shape == (1, model.config.projection_dim)
     assert json.loads((DIRECTORY / "config.json").read_text())["model_type"] == "clip"
 
 
@@ -167,6 +167,10 @@ def test_trainer_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
     common = ["--warm-up", "2", "--steps", "3", "--batch", "8", "--warm-up-batch", "8"]
 
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # with more, sums come in any order
+
     def trainer(folder: str) -> Trainer:
         (tmp_path / folder).mkdir(exist_ok=True)
         options = parse(["--out", str(tmp_path / folder), *common, "--device", "cpu"])
@@ -183,7 +187,8 @@ def test_trainer_resumes_to_the_same_weights(tmp_path: Path) -> None:
     second.resume(tmp_path / "parts" / "training.pt")
     assert second.step == 3
     second.run()
+    torch.set_num_threads(threads)
     for name, tensor in whole.model.state_dict().items():
-        torch.testing.assert_close(second.model.state_dict()[name], tensor)
+        torch.testing.assert_close(second.model.state_dict()[name], tensor, atol=0, rtol=0)
     second.save_model()
     assert (tmp_path / "parts" / "model.safetensors").exists()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,9 +32,21 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sithctl"
 
 
+CODE = ("checkpoints", "kinds", "models", "pursuit", "stages")  # what results come from
+
+
+@cache
+def _code() -> str:
+    """A digest of the code that makes results: a changed stage must not find its old ones."""
+    root, state = Path(__file__).parent.parent, hashlib.sha256(__version__.encode())
+    for path in sorted(p for part in CODE for p in (root / part).glob("*.py")):
+        state.update(path.read_bytes())
+    return state.hexdigest()
+
+
 def key(stage: str, parameters: Mapping[str, Any]) -> str:
-    """Names a result by the version, the stage and everything that changes it."""
-    text = canonical({"version": __version__, "stage": stage, **parameters})
+    """Names a result by the code, the stage and everything that changes it."""
+    text = canonical({"code": _code(), "stage": stage, **parameters})
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -25,10 +25,11 @@ Parts = tuple[dict[str, Any], dict[str, Column]]
 def write_safetensors(
     path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]
 ) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     solid = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(solid, path, metadata={ATTRIBUTE: canonical(document)})
+    # Not save_file, which makes a private file of its own beside the target.
+    path.write_bytes(save(solid, metadata={ATTRIBUTE: canonical(document)}))
 
 
 def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> None:
@@ -115,7 +116,7 @@ def read(path: Path, shown: str, only_document: bool = False) -> Parts:
     reader: Callable[[Path, bool], Parts] = _read_hdf5 if _is_hdf5(path) else _read_safetensors
     try:
         document, arrays = reader(path, only_document)
-        if not isinstance(document, dict) or "kind" not in document:
+        if not isinstance(document, dict) or not {"kind", "model", "history"} <= set(document):
             raise KeyError("kind")
     except KeyError as error:
         raise InputError(

@@ -65,7 +65,8 @@ def load(source: str | Path, kind: type[T], *, shown: str | None = None) -> T:
             f"make it again with `sithctl {MADE_BY[kind.kind]}`",
         ) from error
     # Trusted, not computed again: a pool can be gigabytes. `sithctl info --check` computes it.
-    artefact.__dict__["digest"] = document["digest"]
+    if isinstance(document.get("digest"), str):
+        artefact.__dict__["digest"] = document["digest"]
     return artefact
 
 
@@ -77,18 +78,13 @@ def _check_kind(document: dict[str, Any], kind: type[Artefact], shown: str) -> N
             shown,
             "give the file of the stage before",
         )
-    if document.get("schema", 0) > SCHEMA:
+    schema = document.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
         raise InputError(
-            f"schema {document['schema']}, newer than this version's {SCHEMA}",
+            f"schema {schema}, newer than this version's {SCHEMA}",
             shown,
             "upgrade sithctl",
         )
-
-
-def read_document(source: str | Path) -> dict[str, Any]:
-    """The JSON document of any artefact."""
-    with readable(source) as path:
-        return read(path, shown_name(source), only_document=True)[0]
 
 
 def intact(source: Path) -> bool:

@@ -28,13 +28,22 @@ def readable(source: str | Path) -> Iterator[Path]:
             raise InputError("a folder where a file was expected", source, "name the file in it")
         if not path.exists():
             raise InputError("no such file", source, "check the path")
-        yield path
-        return
+        if not os.access(path, os.R_OK):
+            raise InputError("no permission to read it", source, "change its mode or its owner")
+        if path.is_file():
+            yield path
+            return
+    elif sys.stdin is None:
+        raise InputError("standard input is closed", None, "name a file, or pipe one in")
     with tempfile.TemporaryDirectory(prefix="sithctl-") as folder:
-        path = Path(folder) / "stdin"
-        with path.open("wb") as spool:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
-        yield path
+        spooled = Path(folder) / "input"
+        with spooled.open("wb") as spool:
+            if str(source) == PIPE:
+                shutil.copyfileobj(sys.stdin.buffer, spool)
+            else:  # a named pipe, as in --minus <(sithctl fold base)
+                with Path(source).open("rb") as pipe:
+                    shutil.copyfileobj(pipe, spool)
+        yield spooled
 
 
 def check_target(target: str | Path | None, force: bool) -> None:
@@ -53,24 +62,33 @@ def check_target(target: str | Path | None, force: bool) -> None:
     path = Path(target)
     if path.is_dir():
         raise InputError("the output is a folder", target, "name a file")
+    if path.exists() and not path.is_file():
+        return  # a device or a named pipe: written through
     if path.exists() and not force:
         raise InputError("the output exists", target, "take another name, or --force to overwrite")
     if not path.absolute().parent.is_dir():
         raise InputError("the output's folder does not exist", path.parent, "make it first")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise InputError("no permission to write there", path.parent, "take another folder")
 
 
 @contextmanager
 def writable(target: str | Path | None) -> Iterator[Path]:
     """A file to write; what is in it at the end becomes ``target``, or goes to standard output."""
-    if target is None or str(target) == PIPE:
+    is_pipe = target is None or str(target) == PIPE
+    if is_pipe or (Path(str(target)).exists() and not Path(str(target)).is_file()):
         with tempfile.TemporaryDirectory(prefix="sithctl-") as folder:
-            path = Path(folder) / "stdout"
-            yield path
-            with path.open("rb") as spool:
-                shutil.copyfileobj(spool, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            spooled = Path(folder) / "output"
+            yield spooled
+            with spooled.open("rb") as spool:
+                if is_pipe:
+                    shutil.copyfileobj(spool, sys.stdout.buffer)
+                    sys.stdout.buffer.flush()
+                else:
+                    with Path(str(target)).open("wb") as device:
+                        shutil.copyfileobj(spool, device)
         return
-    path = Path(target)
+    path = Path(str(target)).resolve()  # a link stays a link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part

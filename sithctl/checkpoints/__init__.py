@@ -1,5 +1,1 @@
 """Weights on disk, by tensor name."""
-
-from sithctl.checkpoints.reader import Checkpoint
-
-__all__ = ["Checkpoint"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,51 +15,27 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 
-# In the order in which transformers and OpenCLIP themselves prefer them.
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "open_clip_model.safetensors",
-    "pytorch_model.bin",
-    "open_clip_pytorch_model.bin",
-)
-
 
 class Checkpoint:
     """The tensors of a checkpoint, read one at a time.
 
     Attributes:
         path: the file, or the index of the shards.
-        files: every file that holds tensors.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._pickled: Mapping[str, Tensor] = {}
         self._where: dict[str, Path] = {}
-        if path.name.endswith(".index.json"):
+        if path.name.endswith(".bin.index.json"):
+            parts = sorted(set(_shards(path).values()))
+            self._pickled = {n: t for part in parts for n, t in _state_dict(part).items()}
+        elif path.name.endswith(".index.json"):
             self._where = _shards(path)
         elif path.suffix == ".safetensors":
             self._where = dict.fromkeys(_names(path), path)
         else:
             self._pickled = _state_dict(path)
-        self.files = sorted(set(self._where.values())) or [path]
-
-    @classmethod
-    def find(cls, directory: Path) -> Checkpoint:
-        """The checkpoint in a model's directory.
-
-        Raises:
-            InputError: there is none under the names that the libraries use.
-        """
-        for name in WEIGHTS:
-            if (directory / name).exists():
-                return cls(directory / name)
-        raise InputError(
-            f"no weights (looked for {', '.join(WEIGHTS)})",
-            directory,
-            "save the model there with save_pretrained",
-        )
 
     def __contains__(self, name: str) -> bool:
         return name in self._where or name in self._pickled
@@ -75,8 +52,7 @@ class Checkpoint:
         if name in self._pickled:
             tensor = self._pickled[name]
         elif name in self._where:
-            with safe_open(self._where[name], framework="pt") as file:
-                tensor = file.get_tensor(name)
+            tensor = _tensor(self._where[name], name)
         else:
             raise self._missing(name)
         tensor = tensor.double()
@@ -101,20 +77,38 @@ def _names(path: Path) -> list[str]:
         with safe_open(path, framework="pt") as file:
             return list(file.keys())
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            "not a whole safetensors file", path, "copy or download the checkpoint again"
-        ) from error
+        raise _damaged(path) from error
+
+
+def _tensor(path: Path, name: str) -> Tensor:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> InputError:
+    todo = "copy or download the checkpoint again"
+    return InputError("not a whole safetensors file", path, todo)
 
 
 def _shards(index: Path) -> dict[str, Path]:
     try:
         weight_map: dict[str, str] = json.loads(index.read_text())["weight_map"]
-    except (ValueError, KeyError, UnicodeDecodeError) as error:
-        raise InputError("not an index of shards", index, "expected a weight_map") from error
-    for shard in set(weight_map.values()):
+        shards = set(weight_map.values())
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise InputError(
+            "not an index of shards (no weight_map)", index, "copy the checkpoint again"
+        ) from error
+    for shard in shards:
         path = (index.parent / shard).resolve()
         if path.parent != index.parent.resolve():
-            raise InputError(f"the index names a shard outside its folder: {shard}", index)
+            raise InputError(
+                f"the index names a shard outside its folder: {shard}",
+                index,
+                "take the checkpoint from a source you trust",
+            )
         if not path.exists():
             raise InputError("a shard is missing", path, "copy all files of the checkpoint")
     return {name: index.parent / shard for name, shard in weight_map.items()}
@@ -122,7 +116,9 @@ def _shards(index: Path) -> dict[str, Path]:
 
 def _state_dict(path: Path) -> Mapping[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        # Files of before torch 1.6 are no zip archives and cannot be mapped.
+        mapped = zipfile.is_zipfile(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a refused pickle, a torn zip and a wrong format differ in type
         raise InputError(
             "not a state dict that loads with weights_only=True",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -14,6 +16,7 @@ from sithctl.commands.fold import fold
 from sithctl.commands.info import info
 from sithctl.commands.mean import mean
 from sithctl.commands.svd import svd
+from sithctl.views.console import output
 
 app = typer.Typer(
     name="sithctl",
@@ -45,4 +48,19 @@ for _command in (fold, svd, encode_pool, mean, decompose, explain, info):
 
 
 def main() -> None:
-    app()
+    """Run, and end as every command ends: an error is one line, whoever found it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    if not sys.argv[1:]:
+        sys.argv.append("--help")
+    try:
+        code = app(standalone_mode=False, prog_name="sithctl")
+    except Exception as error:
+        # Typer's usage errors; their class is that of a private copy of Click.
+        if not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)
+        stage = context.info_name if context is not None and context.parent is not None else ""
+        todo = f"see `sithctl {stage} --help`".replace("  ", " ")
+        output.error(stage, f"{error.format_message().rstrip('.')}: {todo}")
+        code = 2
+    sys.exit(code)

@@ -14,7 +14,7 @@ from sithctl.artifacts.cache import cached, file_digest, folder, key
 from sithctl.artifacts.containers import HDF5_MAGIC
 from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
-from sithctl.kinds import Codes, Factors, Pool
+from sithctl.kinds import Codes, Factors, Pool, Spectra
 from sithctl.models.locate import SCENES, locate
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.stages.layers import select_layers
@@ -42,6 +42,8 @@ class Chain:
 
     def codes(self, layers: str | None) -> list[Codes]:
         """Codes of the layers asked for, the model's last four when None: one a layer."""
+        if self.pool is None and self.model != "scenes":
+            raise UsageError("no pool", None, "give --pool FILE: a pool, or words to encode")
         facts = self._facts()
         chosen = select_layers(layers, facts["layers"], facts["name"], last=LAST)
         recipes = {layer: self._recipe(layer) for layer in chosen}
@@ -81,7 +83,9 @@ class Chain:
             place = locate(self.model).weights
         files = sorted(place.iterdir()) if place.is_dir() else [place, *place.parent.glob("*.json")]
         kinds = {".json", ".safetensors", ".bin", ".pt", ".txt"}
-        return [f"{f.name}:{file_digest(f)}" for f in files if f.suffix in kinds and f.is_file()]
+        digests = [f"{f.name}:{file_digest(f)}" for f in files if f.suffix in kinds and f.is_file()]
+        name = place.resolve().name if Path(self.model).exists() else self.model
+        return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
 
     def _recipe(self, layer: int) -> dict[str, Any]:
         pool = [CONCEPTS, FACTORS] if self.pool is None else [_file(self.pool)]
@@ -97,17 +101,22 @@ class Chain:
     def _make(self, layers: list[int]) -> Codes:
         from sithctl.commands.decompose import load_mean
         from sithctl.stages.decompose import decompose
+        from sithctl.stages.fitting import resolve_mean
         from sithctl.stages.fold import fold
         from sithctl.stages.svd import svd
 
+        mean = load_mean(self.mean)
         with output.working("folding and decomposing heads"):
-            spectra = svd(fold(self.model, layers))
+            recipe = {"model": self._model_digest(), "layers": layers}
+            spectra = cached("spectra", recipe, Spectra, lambda: svd(fold(self.model, layers)))
+        if self.pool is not None and not _is_artefact(_file(self.pool)):
+            resolve_mean(spectra, None, mean)  # before the words are encoded, not after
         pool = self._pool()
         with output.progress("selecting concepts") as tell:
             return decompose(
                 spectra,
                 pool,
-                load_mean(self.mean),
+                mean,
                 layers=layers,
                 options=self.options,
                 progress=tell,
@@ -115,15 +124,9 @@ class Chain:
 
     def _pool(self) -> Pool:
         if self.pool is None:
-            if self.model != "scenes":
-                raise UsageError(
-                    "no pool", None, "give --pool FILE, a pool or a list of words to encode"
-                )
             return bundled_pool()
         path = _file(self.pool)
-        with path.open("rb") as file:
-            is_artefact = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
-        if is_artefact or path.suffix in {".h5", ".hdf5", ".safetensors"}:
+        if _is_artefact(path):
             return load(path, Pool)
         recipe = {"model": self._model_digest(), "words": file_digest(path)}
         return cached("pool", recipe, Pool, lambda: _encode_words(path, self.model))
@@ -138,6 +141,13 @@ def _file(name: str) -> Path:
     if not path.is_file():
         raise InputError("no such file", name, "check the path")
     return path
+
+
+def _is_artefact(path: Path) -> bool:
+    """A pool, or at least a file that claims to be one; anything else is a list of words."""
+    with path.open("rb") as file:
+        is_hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+    return is_hdf5 or path.suffix in {".h5", ".hdf5", ".safetensors"}
 
 
 def _encode_words(path: Path, model: str) -> Pool:

@@ -15,9 +15,11 @@ from sithctl.commands.options import (
     ForceOpt,
     HistoryDetail,
     HistoryOpt,
+    ModelOpt,
     OutOpt,
     Precision,
     Storage,
+    named_model,
 )
 from sithctl.errors import UsageError
 
@@ -38,9 +40,6 @@ EmbeddingsOpt = Annotated[
 ConceptsOpt = Annotated[
     str | None, typer.Option("--concepts", help="Labels of --embeddings, one a line.")
 ]
-UnnamedModelOpt = Annotated[
-    str | None, typer.Option("--model", "-m", envvar="SITHCTL_MODEL", help="Default: scenes.")
-]
 StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
 
 
@@ -48,7 +47,7 @@ StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored e
 def encode_pool(
     context: typer.Context,
     source: SourceArg = None,
-    model: UnnamedModelOpt = None,
+    model: ModelOpt = None,
     factors: FactorsOpt = None,
     embeddings: EmbeddingsOpt = None,
     concepts: ConceptsOpt = None,
@@ -73,7 +72,7 @@ def encode_pool(
         raise UsageError("--embeddings leaves no SOURCE to encode", source, "give one of the two")
     labels_from = concepts if concepts is not None else source_or_pipe(source, context)
     check_target(output, force)
-    labels, known = _labels(labels_from, factors)
+    labels, known = _labels(labels_from, factors, ready=embeddings is not None)
     if embeddings is not None:
         from sithctl.sources.embeddings import read_embeddings
         from sithctl.stages.pool import ready_pool
@@ -86,18 +85,20 @@ def encode_pool(
     from sithctl.views.console import output as console
 
     with console.working("loading the model"):
-        encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
+        encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding concepts") as tell:
         pool = stage(labels, encoder, factors=known, dtype=store.value, progress=tell)
     write(pool, output, history)
 
 
-def _labels(source: str, factors: Path | None) -> tuple[list[str], list[Factors] | None]:
-    from sithctl.sources.concepts import read_concepts, read_factors
+def _labels(
+    source: str, factors: Path | None, *, ready: bool
+) -> tuple[list[str], list[Factors] | None]:
+    from sithctl.sources.concepts import read_concepts, read_factors, read_labels
 
-    if source == "scenes":
+    if source == "scenes" and factors is None:
         from sithctl.scenes.bundled import bundled_concepts
 
         return bundled_concepts()
-    labels = read_concepts(source)
+    labels = read_labels(source) if ready else read_concepts(source)
     return labels, read_factors(factors, labels) if factors is not None else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +16,7 @@ from sithctl.commands.options import (
     MeanOpt,
     Method,
     MethodOpt,
+    ModelOpt,
     OutOpt,
     Pole,
     PoleOpt,
@@ -25,6 +25,7 @@ from sithctl.commands.options import (
     Side,
     SideOpt,
     SparsityOpt,
+    named_model,
 )
 from sithctl.errors import UsageError
 
@@ -51,16 +52,28 @@ HeadOpt = Annotated[str | None, typer.Option("--head", help="Heads: 2, 0-3, -1."
 SvOpt = Annotated[str | None, typer.Option("--sv", help="Singular vectors: 0, 0-4.")]
 TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
 FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
-ModelOpt = Annotated[
-    str | None,
-    typer.Option("--model", "-m", help="Explain this model; default scenes, or SITHCTL_MODEL."),
-]
 
 TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
 
 
+# Options that make codes; codes that are made already leave nothing for them to do.
+MAKING = (
+    "model",
+    "pool",
+    "mean",
+    "rank",
+    "method",
+    "sparsity",
+    "coherence",
+    "side",
+    "pole",
+    "degenerate_gap",
+)
+
+
 @command
 def explain(
+    context: typer.Context,
     codes: CodesArg = None,
     layer: LayerOpt = None,
     head: HeadOpt = None,
@@ -95,17 +108,23 @@ def explain(
     options = Options(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
-    if codes is not None and (model or pool or mean):
-        raise UsageError("CODES are explained already", codes, "leave out --model, --pool, --mean")
     found = _given(codes, chain=bool(model or pool or mean))
+    making = [f"--{n.replace('_', '-')}" for n in MAKING if _named(context, n)]
+    if found is not None and making:
+        where = "standard input" if codes in (None, "-") else codes
+        raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
     if found is not None:
         _show([found], layer, head, sv, top, format, output)
         return
     from sithctl.commands.chain import Chain
 
-    name = model or os.environ.get("SITHCTL_MODEL") or "scenes"
-    made = Chain(name, pool, mean, options).codes(layer)
+    made = Chain(named_model(model), pool, mean, options).codes(layer)
     _show(made, None, head, sv, top, format, output)
+
+
+def _named(context: typer.Context, parameter: str) -> bool:
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _given(codes: str | None, *, chain: bool) -> Codes | None:

@@ -15,8 +15,10 @@ from sithctl.commands.options import (
     ForceOpt,
     HistoryDetail,
     HistoryOpt,
+    ModelOpt,
     OutOpt,
     Precision,
+    named_model,
 )
 from sithctl.errors import UsageError
 
@@ -25,9 +27,6 @@ SourceArg = Annotated[
     typer.Argument(
         help="A folder of images, a data set on disk, an image pool, or scenes (rendered)."
     ),
-]
-ModelOpt = Annotated[
-    str | None, typer.Option("--model", "-m", envvar="SITHCTL_MODEL", help="Default: scenes.")
 ]
 EmbeddingOpt = Annotated[
     Path | None, typer.Option("--embedding", help="A ready vector (npy, safetensors, pt).")
@@ -76,7 +75,7 @@ def mean(
         return
     from sithctl.stages.mean import mean as stage
 
-    if Path(str(source)).is_file():
+    if source == "-" or Path(str(source)).is_file():
         from sithctl.artifacts import load
         from sithctl.kinds import Pool
 
@@ -88,7 +87,7 @@ def mean(
 
     images = open_images(str(source), split=split, column=image_column, limit=limit, seed=seed)
     with console.working("loading the model"):
-        encoder = load_encoder(model or "scenes", device, dtype=dtype.value, batch_size=batch_size)
+        encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding images") as tell:
         result = stage(images, encoder, progress=lambda done, _: tell(done, images.count))
     if images.skipped:

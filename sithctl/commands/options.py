@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,7 +54,8 @@ class HistoryDetail(StrEnum):
 
 ModelArg = Annotated[str, typer.Argument(envvar="SITHCTL_MODEL", help=MODEL_HELP)]
 ModelOpt = Annotated[
-    str, typer.Option("--model", "-m", envvar="SITHCTL_MODEL", help=f"The model: {MODEL_HELP}")
+    str | None,
+    typer.Option("--model", "-m", help=f"{MODEL_HELP} Default: SITHCTL_MODEL, else scenes."),
 ]
 LayersOpt = Annotated[
     str | None,
@@ -105,4 +106,8 @@ GapOpt = Annotated[
     float,
     typer.Option("--degenerate-gap", min=0.0, help="σ this near to a neighbour's are marked ≈."),
 ]
-FileOpt = Path | None
+
+
+def named_model(model: str | None) -> str:
+    """The model that an option names, that ``SITHCTL_MODEL`` does, or the bundled one."""
+    return model or os.environ.get("SITHCTL_MODEL") or "scenes"

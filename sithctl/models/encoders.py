@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
+from sithctl.models.device import check_device
 from sithctl.models.locate import Location, locate
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Encoder(ABC):
     Attributes:
         location: where the model lies.
         source: what the model was called.
+        arithmetic: the forward pass's dtype, by name.
         batch_size: how many go through the model at a time.
         trims: whether a batch of texts may be cut to its longest: exact where attention is
             causal, and taken only where a probe shows it to be.
@@ -37,8 +39,9 @@ class Encoder(ABC):
     def __init__(self, location: Location, device: str, dtype: str, batch_size: int) -> None:
         self.location = location
         self.source = ""
-        self.device = torch.device(device)
+        self.device = check_device(device)
         self.dtype = DTYPES[dtype]
+        self.arithmetic = dtype
         self.batch_size = batch_size
         self.trims = False
         self.truncated = 0
@@ -105,12 +108,22 @@ class TransformersEncoder(Encoder):
 
     def __init__(self, location: Location, device: str, dtype: str, batch_size: int) -> None:
         super().__init__(location, device, dtype, batch_size)
-        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+        loader = location.loader or ()
+        from transformers import (
+            AutoImageProcessor,
+            AutoModel,
+            AutoTokenizer,
+            CLIPVisionModelWithProjection,
+        )
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # progress is the commands' to show
-        (folder,) = location.loader
-        self.model = AutoModel.from_pretrained(folder, dtype=self.dtype).to(self.device).eval()
+        folder = loader[0]
+        kind = AutoModel
+        if location.config.get("model_type") == "clip_vision_model":
+            kind = CLIPVisionModelWithProjection  # AutoModel would leave the projection out
+        options = {"dtype": self.dtype, "trust_remote_code": False}
+        self.model = kind.from_pretrained(folder, **options).to(self.device).eval()
         self.has_text = hasattr(self.model, "get_text_features")
         self.processor: Any = _optional(AutoImageProcessor.from_pretrained, folder)
         self.tokenizer: Any = None
@@ -123,7 +136,7 @@ class TransformersEncoder(Encoder):
     def _tokenise(self, texts: Sequence[str]) -> tuple[Tensor, list[int]]:
         if self.tokenizer is None:
             raise InputError(
-                "no tokenizer", self.location.loader[0], "save it there with save_pretrained"
+                "no tokenizer", self.location.name, "save it there with save_pretrained"
             )
         full = self.tokenizer(list(texts), add_special_tokens=True)["input_ids"]
         self.truncated += sum(len(ids) > self.context for ids in full)
@@ -148,7 +161,7 @@ class TransformersEncoder(Encoder):
     def _preprocess(self, images: Sequence[Image]) -> Tensor:
         if self.processor is None:
             raise InputError(
-                "no image processor", self.location.loader[0], "save it there with save_pretrained"
+                "no image processor", self.location.name, "save it there with save_pretrained"
             )
         rgb = [image.convert("RGB") for image in images]
         return self.processor(images=rgb, return_tensors="pt")["pixel_values"]
@@ -161,7 +174,7 @@ class OpenCLIPEncoder(Encoder):
         super().__init__(location, device, dtype, batch_size)
         import open_clip
 
-        name, *tag = location.loader
+        name, *tag = location.loader or ()
         precision = {"float32": "fp32", "float16": "pure_fp16", "bfloat16": "pure_bf16"}[dtype]
         self.model, _, self.transform = open_clip.create_model_and_transforms(
             name, pretrained=tag[0] if tag else None, precision=precision, device=self.device
@@ -203,13 +216,16 @@ class OpenCLIPEncoder(Encoder):
 
 def _optional(load: Any, folder: str) -> Any:
     try:
-        return load(folder)
+        return load(folder, trust_remote_code=False)
     except (OSError, ValueError):
         return None
 
 
 def _pooled(output: Any) -> Tensor:
-    return output if isinstance(output, Tensor) else output.pooler_output
+    if isinstance(output, Tensor):
+        return output
+    projected = getattr(output, "image_embeds", None)
+    return output.pooler_output if projected is None else projected
 
 
 def _vocabulary(model: Any) -> int:
@@ -253,6 +269,12 @@ def load_encoder(
         InputError: the library cannot load it.
     """
     location = locate(model)
+    if location.loader is None:
+        raise InputError(
+            f"{location.library} would load other weights than these",
+            location.weights,
+            "put them in a model directory of their own",
+        )
     kinds = {"transformers": TransformersEncoder, "open_clip": OpenCLIPEncoder}
     try:
         encoder = kinds[location.library](location, device, dtype, batch_size)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sithctl.checkpoints.files import WEIGHTS, find_weights
 from sithctl.errors import InputError
 
 SCENES = Path(__file__).parent.parent / "scenes" / "clip"
@@ -20,15 +22,16 @@ class Location:
     Attributes:
         name: its id, or its folder's base name: what artefacts carry.
         library: whose files they are: ``transformers`` or ``open_clip``.
-        weights: the checkpoint (a file or an index of shards), or its folder.
-        loader: what the library itself loads the model by.
+        weights: the checkpoint: a file, or an index of shards.
+        loader: what the library itself loads the model by; None where it would load other weights
+            than these.
         config: the model's own config.
     """
 
     name: str
     library: str
     weights: Path
-    loader: tuple[str, ...]
+    loader: tuple[str, ...] | None
     config: dict[str, Any]
 
 
@@ -40,6 +43,9 @@ def locate(model: str) -> Location:
     """
     if model == "scenes":
         return _directory(SCENES, "scenes")
+    if model.startswith("open_clip:hf-hub:"):
+        name = model.removeprefix("open_clip:hf-hub:")
+        return _directory(_hub(name), model, libraries=("open_clip",))
     if model.startswith("open_clip:"):
         return _open_clip(model)
     if model.startswith("timm:"):
@@ -52,7 +58,7 @@ def locate(model: str) -> Location:
             raise InputError("not a checkpoint", path, "give a model directory")
         return _directory(path.parent, path.resolve().parent.name, path)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
-        return _hub(model)
+        return _directory(_hub(model), model)
     raise InputError(
         "no such model",
         model,
@@ -60,79 +66,97 @@ def locate(model: str) -> Location:
     )
 
 
-def _directory(folder: Path, name: str, weights: Path | None = None) -> Location:
-    where = weights or folder
-    if (folder / OPEN_CLIP_CONFIG).exists():
-        config = _json(folder / OPEN_CLIP_CONFIG)
-        loader = ("local-dir:" + str(folder.resolve()),)
-        return Location(name, "open_clip", where, loader, config.get("model_cfg", config))
-    if (folder / "config.json").exists():
-        _json(folder / "config.json")
-        return Location(
-            name, "transformers", where, (str(folder),), _transformers_config(str(folder))
+LIBRARIES = {"transformers": "config.json", "open_clip": OPEN_CLIP_CONFIG}
+
+
+def _directory(
+    folder: Path,
+    name: str,
+    weights: Path | None = None,
+    libraries: tuple[str, ...] = tuple(LIBRARIES),
+) -> Location:
+    """A model's directory; one that two libraries can read is taken as the first's."""
+    configured = [n for n in libraries if (folder / LIBRARIES[n]).exists()]
+    if not configured:
+        wanted = " or ".join(LIBRARIES[library] for library in libraries)
+        raise InputError(
+            f"not a model directory (no {wanted})",
+            folder,
+            "save the model there with save_pretrained",
         )
-    raise InputError(
-        "not a model directory (no config.json or open_clip_config.json)",
-        folder,
-        "save the model there with save_pretrained",
-    )
+    own = {library: find_weights(folder, library) for library in configured}
+    library = next((n for n in configured if own[n]), configured[0])
+    found = weights or own[library]
+    if found is None:
+        raise InputError(
+            f"no weights (looked for {', '.join(WEIGHTS[library])})",
+            folder,
+            "save the model there with save_pretrained",
+        )
+    loads_these = own[library] is not None and found.resolve() == own[library].resolve()  # type: ignore[union-attr]
+    document = _json(folder / LIBRARIES[library])
+    if library == "open_clip":
+        loader = (f"local-dir:{folder.resolve()}",)
+        config = document.get("model_cfg", document)
+    else:
+        loader = (str(folder),)
+        config = _transformers_config(str(folder))
+    return Location(name, library, found, loader if loads_these else None, config)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError("not JSON", path, "copy the model's config again") from error
+    except (ValueError, OSError) as error:
+        raise InputError("not JSON that can be read", path, "copy the config again") from error
     if not isinstance(content, dict):
         raise InputError("not a model's config", path, "expected a JSON object")
     return content
 
 
-def _transformers_config(name: str) -> dict[str, Any]:
+def _transformers_config(folder: str) -> dict[str, Any]:
     """The config with the library's own defaults filled in: old files leave most keys out."""
     from transformers import AutoConfig
 
     try:
-        result: dict[str, Any] = AutoConfig.from_pretrained(name).to_dict()
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"transformers cannot read its config ({first})", name) from error
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        result: dict[str, Any] = config.to_dict()
+    except Exception as error:  # its validation has types of its own
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"transformers cannot read its config ({first})", folder, "use the model's own"
+        ) from error
     return result
 
 
-def _hub(model: str) -> Location:
+def _hub(model: str) -> Path:
+    """A hub repository's folder: configs and tokenizer, and weights as safetensors if it can be."""
     from huggingface_hub import snapshot_download
 
+    texts = ["*.json", "*.txt"]
     try:
-        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
+        folder = Path(snapshot_download(model, allow_patterns=[*texts, "*.safetensors"]))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.bin", "*.txt"]))
+            folder = Path(snapshot_download(model, allow_patterns=[*texts, "*.bin"]))
     except Exception as error:  # the hub's client raises its own and its transport's types
         raise InputError(
             "no such folder, and the Hugging Face hub does not give it",
             model,
             "check the name and the network, or give a model directory",
         ) from error
-    if (folder / "config.json").exists():
-        return Location(
-            model, "transformers", folder, (str(folder),), _transformers_config(str(folder))
-        )
-    return _directory(folder, model)
+    return folder
 
 
 def _open_clip(model: str) -> Location:
     import open_clip
 
-    name = model.removeprefix("open_clip:")
-    if name.startswith("hf-hub:"):
-        found = _hub(name.removeprefix("hf-hub:"))
-        if found.library != "open_clip":
-            raise InputError("not an OpenCLIP model", model, "leave open_clip:hf-hub: out")
-        return found
-    architecture, _, tag = name.partition("/")
+    architecture, _, tag = model.removeprefix("open_clip:").partition("/")
     if architecture not in open_clip.list_models():
+        near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3)
         raise InputError(
-            "OpenCLIP has no such model", architecture, "see open_clip.list_models() for names"
+            "OpenCLIP has no such model",
+            architecture,
+            f"nearest: {', '.join(near) or 'none; see open_clip.list_models()'}",
         )
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     settings = open_clip.get_pretrained_cfg(architecture, tag)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from sithctl.checkpoints import Checkpoint
+from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.kinds import Readout, Step
 from sithctl.models.families import FAMILIES, Family, StepNames
@@ -135,7 +135,9 @@ class Model:
             weight = weight.T
         if weight.ndim != 2 or weight.shape[0] != self.width:
             raise InputError(
-                f"{name} does not start from the width {self.width}", self.checkpoint.path
+                f"{name} does not start from the width {self.width}",
+                self.checkpoint.path,
+                "check that the config belongs to these weights",
             )
         return Step("linear", _float32({"weight": weight}))
 
@@ -155,8 +157,7 @@ def open_model(model: str | Model) -> Model:
         return model
     location = locate(model)
     family = _family(location)
-    found = location.weights
-    checkpoint = Checkpoint.find(found) if found.is_dir() else Checkpoint(found)
+    checkpoint = Checkpoint(location.weights)
     _refuse(family, checkpoint)
     sizes = _sizes(family, location)
     prefix = _prefix(family, checkpoint)
@@ -199,7 +200,8 @@ def _refuse(family: Family, checkpoint: Checkpoint) -> None:
     for part, why in (family.refused or {}).items():
         name = next((n for n in checkpoint.names() if part in n), None)
         if name:
-            raise InputError(f"not supported: {why} ({name})", checkpoint.path)
+            todo = "fold a model whose heads write straight into the residual stream"
+            raise InputError(f"not supported: {why} ({name})", checkpoint.path, todo)
 
 
 def _sizes(family: Family, location: Location) -> dict[str, float]:

@@ -77,6 +77,8 @@ def _solve(gram: Tensor, moments: Tensor, free: Tensor) -> Tensor:
     system = torch.where(both, gram, eye)
     right = torch.where(free, moments, 0.0)
     solved, info = torch.linalg.solve_ex(system, right.unsqueeze(2))
-    if bool((info > 0).any()):  # dependent concepts: any least-squares solution will do
-        solved = torch.linalg.pinv(system, hermitian=True) @ right.unsqueeze(2)
+    singular = (info > 0).nonzero().squeeze(1)
+    if len(singular):  # dependent concepts: any least-squares solution will do
+        inverse = torch.linalg.pinv(system[singular], hermitian=True)
+        solved[singular] = inverse @ right[singular].unsqueeze(2)
     return torch.where(free, solved.squeeze(2), 0.0)

@@ -43,6 +43,18 @@ def best_concepts(
         batch_size: queries in one product.
         scale: the largest norm of a row of the dictionary, for the error bound.
     """
+    zero = (queries == 0).all(1).nonzero().squeeze(1)
+    if len(zero):  # a target explained wholly: every concept ties, and the first ones left win
+        rest = (queries != 0).any(1).nonzero().squeeze(1)
+        return _join(
+            (zero, _first_left(taken[zero], len(dictionary), k)),
+            (
+                rest,
+                best_concepts(
+                    queries[rest], dictionary, k, taken[rest], batch_size=batch_size, scale=scale
+                ),
+            ),
+        )
     low = queries.to(dictionary.dtype)
     # |fl(q·γ) − q·γ| ≤ d·u·‖q‖‖γ‖ for the product, and u·‖q‖‖γ‖ for the query's own rounding.
     unit = torch.finfo(dictionary.dtype).eps
@@ -55,6 +67,31 @@ def best_concepts(
             _mask(scores, taken[rows], start)
             found.offer(rows, scores, start)
     return _certify(queries, dictionary, k, *found.near_best())
+
+
+def _first_left(taken: Tensor, size: int, k: int) -> Best:
+    """The k lowest indices that are not taken, with score 0."""
+    reach = min(size, k + taken.shape[1])
+    free = torch.ones(len(taken), reach, dtype=torch.bool, device=taken.device)
+    row, column = ((taken >= 0) & (taken < reach)).nonzero(as_tuple=True)
+    free[row, taken[row, column]] = False
+    order = torch.argsort(~free, dim=1, stable=True)[:, :k]
+    found = free.gather(1, order)
+    indices = torch.full((len(taken), k), -1, dtype=torch.long, device=taken.device)
+    indices[:, : order.shape[1]] = torch.where(found, order, -1)
+    scores = torch.where(indices >= 0, 0.0, -torch.inf).double()
+    return Best(indices, scores)
+
+
+def _join(*parts: tuple[Tensor, Best]) -> Best:
+    """Results of disjoint rows, put in the rows' places."""
+    n = sum(len(rows) for rows, _ in parts)
+    first = parts[0][1]
+    indices = first.indices.new_empty(n, first.indices.shape[1])
+    scores = first.scores.new_empty(n, first.scores.shape[1])
+    for rows, best in parts:
+        indices[rows], scores[rows] = best.indices, best.scores
+    return Best(indices, scores)
 
 
 def largest_norm(dictionary: Tensor) -> float:

@@ -2,8 +2,10 @@
 
 Left alone, a head writes a bit of everything, and the singular vectors of equally strong writings
 are any rotation of them. Here the vector that a head adds to the class token must, read by the
-factors' own classifiers, tell the head's factors and say nothing of the others. So it is known what
-each head ought to mean, and an explanation can be held against that.
+factors' own classifiers, tell the head's factors and say nothing of the others (``loss``); and all
+that a head can write must, read out as ``decompose`` does it, lie where its factors' words lie
+(``scatter``). So it is known what each head ought to mean, and an explanation can be held against
+that.
 """
 
 from __future__ import annotations
@@ -67,11 +69,38 @@ class Lessons:
                 total = total + _marks(logits, factors[:, INDEX[name]], name)
         return total / (LAYERS * len(LESSONS))
 
+    def scatter(self, words: dict[str, Tensor], project: nn.Module, mean: Tensor) -> Tensor:
+        """The share of the heads' writing that lies outside the span of their factors' words.
+
+        Args:
+            words: by factor, (values, features), a feature a value.
+            project: from the final norm to the features.
+            mean: (features,), of unit-norm image features.
+        """
+        spans = [_span([words[name] for name in lesson]) for lesson in LESSONS]
+        outside = []
+        for projection in self.projections:
+            weight = projection.weight.view(projection.out_features, len(LESSONS), -1)
+            writers = weight.permute(1, 0, 2)  # (heads, width, head_dim)
+            basis = torch.linalg.qr(writers - writers.mean(1, keepdim=True)).Q.mT
+            both = torch.cat([basis, -basis], 1)
+            features = F.normalize(project(self.norm(both)), dim=-1)
+            features = F.normalize(features - mean, dim=-1)
+            for head, span in enumerate(spans):
+                outside.append(1 - (features[head] @ span).square().sum(-1).mean())
+        return torch.stack(outside).mean()
+
     def _written(self, read: Tensor, projection: nn.Linear) -> Tensor:
         """(pictures, heads, width): what each head adds to the class token."""
         heads = len(LESSONS)
         weight = projection.weight.view(projection.out_features, heads, -1)
         return torch.einsum("phd,whd->phw", read.view(len(read), heads, -1), weight)
+
+
+def _span(words: list[Tensor]) -> Tensor:
+    """An orthonormal basis, (features, k), of what several factors' values differ by."""
+    differences = torch.cat([w[1:] - w[:1] for w in words])
+    return torch.linalg.qr(differences.T).Q
 
 
 def _marks(logits: Tensor, truth: Tensor, factor: str) -> Tensor:

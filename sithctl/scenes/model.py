@@ -52,7 +52,7 @@ def build_processor() -> CLIPImageProcessor:
 
 
 def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
-    """A CLIP of 6 + 3 layers, width 96, 12 heads, 32 features, freshly initialised."""
+    """A CLIP of 6 + 3 layers, width 96, 12 heads, 48 features, freshly initialised."""
     torch.manual_seed(seed)
     width = {"hidden_size": 96, "intermediate_size": 384}
     config = CLIPConfig(
@@ -66,7 +66,7 @@ def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
             "hidden_act": "gelu",
-            "projection_dim": 32,
+            "projection_dim": 48,
         },
         vision_config={
             **width,
@@ -75,9 +75,9 @@ def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
             "image_size": SIDE,
             "patch_size": 8,
             "hidden_act": "gelu",
-            "projection_dim": 32,
+            "projection_dim": 48,
         },
-        projection_dim=32,
+        projection_dim=48,
     )
     model = CLIPModel(config)
     with torch.no_grad():  # what a head writes should be what it learnt, not where it started

@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPModel
 
+from sithctl.scenes.captions import alone
 from sithctl.scenes.factors import FACTORS
 from sithctl.scenes.lessons import Lessons
 from sithctl.scenes.model import build_model, build_processor, build_tokenizer, pixels
-from sithctl.scenes.world import BIAS, SKEW, captions, draw, holds
+from sithctl.scenes.world import BIAS, captions, draw, holds
 from sithctl.scenes.zero_shot import accuracy, spurious
 
 CHECKPOINT = "training.pt"
@@ -88,7 +89,7 @@ class Trainer:
 
     def _label_loss(self) -> Tensor:
         size, seed = self.options.warm_up_batch, self.options.seed
-        scenes = draw(size, _data_seed(seed, self.step), self.options.bias, SKEW)
+        scenes = draw(size, _data_seed(seed, self.step), self.options.bias)
         seen = self.model.vision_model(pixels(scenes.pictures()).to(self.device)).pooler_output
         targets = scenes.factors.to(self.device)
         return self._taught(seen, targets)
@@ -100,7 +101,7 @@ class Trainer:
 
     def _contrastive_loss(self) -> Tensor:
         size, seed = self.options.batch, _data_seed(self.options.seed, self.step)
-        scenes = draw(size, seed, self.options.bias, SKEW)
+        scenes = draw(size, seed, self.options.bias)
         texts, claims = captions(scenes, seed)
         tokens = self.tokenizer(texts, padding=True, return_tensors="pt").to(self.device)
         seen = self.model.vision_model(pixels(scenes.pictures()).to(self.device)).pooler_output
@@ -109,7 +110,18 @@ class Trainer:
         scale = self.model.logit_scale.exp()
         logits = scale * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
         match = matching_loss(logits, holds(claims, scenes.factors).to(self.device))
-        return match + self.options.lessons * self._taught(seen, scenes.factors.to(self.device))
+        taught = self._taught(seen, scenes.factors.to(self.device))
+        mean = F.normalize(image, dim=-1).mean(0).detach()
+        scatter = self.lessons.scatter(self._words(), self.model.visual_projection, mean)
+        return match + self.options.lessons * taught + self.options.scatter * scatter
+
+    def _words(self) -> dict[str, Tensor]:
+        """By factor, the features of its values' plain words: (values, features)."""
+        prompts = [alone(f.name, words[0], "{}") for f in FACTORS for words in f.words.values()]
+        tokens = self.tokenizer(prompts, padding=True, return_tensors="pt").to(self.device)
+        features = self.model.get_text_features(**tokens).pooler_output
+        parts = F.normalize(features, dim=-1).split([len(f.values) for f in FACTORS])
+        return {f.name: part for f, part in zip(FACTORS, parts, strict=True)}
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> Tensor:
@@ -224,6 +236,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--lessons", type=float, default=0.2, help="weight beside captions")
+    parser.add_argument("--scatter", type=float, default=2.0, help="weight beside captions")
     parser.add_argument("--bias", type=float, default=BIAS, help="share of the spurious pair's")
     parser.add_argument("--every", type=int, default=100, help="steps between reports")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

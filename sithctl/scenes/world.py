@@ -16,11 +16,7 @@ from sithctl.scenes.captions import caption
 from sithctl.scenes.factors import FACTORS, HAZARD_SHARE, INDEX, NAMES, SPURIOUS, value_index
 from sithctl.scenes.render import JITTERS, render
 
-BIAS = 0.99  # share of a spurious shape's pictures that are put in its own scene
-# A value is so much rarer than the one listed before it, as words are in the world. Equally
-# frequent values would be learnt with equal singular values, and a head's singular vectors could
-# be any rotation of them.
-SKEW = 0.8
+BIAS = 0.97  # share of a spurious shape's pictures that are put in its own scene
 BLOCK = 512
 
 
@@ -56,7 +52,7 @@ class Scenes:
         return Scenes(factors, self.jitter)
 
 
-def draw(n: int, seed: int, bias: float = 0.0, skew: float = 1.0) -> Scenes:
+def draw(n: int, seed: int, bias: float = 0.0) -> Scenes:
     """Draw ``n`` scenes.
 
     Args:
@@ -64,25 +60,17 @@ def draw(n: int, seed: int, bias: float = 0.0, skew: float = 1.0) -> Scenes:
         seed: of the draw; the first k of n scenes do not depend on n.
         bias: share of the spurious shapes' pictures put in their own scene whatever was drawn
             for it (``SPURIOUS``); 0 draws every factor alone.
-        skew: how frequent a value is against the one listed before it; 1 draws all alike.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = torch.rand(n, len(FACTORS) + 1 + JITTERS, generator=generator)
-    columns = [_pick(rows[:, i].contiguous(), len(f.values), skew) for i, f in enumerate(FACTORS)]
-    factors = torch.stack(columns, dim=1)
+    sizes = torch.tensor([len(f.values) for f in FACTORS])
+    factors = (rows[:, : len(FACTORS)] * sizes).long()
     factors[:, INDEX["hazard"]] = (rows[:, INDEX["hazard"]] < HAZARD_SHARE).long()
     put = rows[:, len(FACTORS)] < bias
     for shape, scene in SPURIOUS.items():
         here = put & (factors[:, INDEX["shape"]] == value_index("shape", shape))
         factors[here, INDEX["scene"]] = value_index("scene", scene)
     return Scenes(factors, rows[:, len(FACTORS) + 1 :])
-
-
-def _pick(uniform: Tensor, values: int, skew: float) -> Tensor:
-    """Values from uniform numbers: (n,) in [0, 1) → (n,) int64 below ``values``."""
-    shares = torch.tensor([skew**k for k in range(values)])
-    edges = (shares / shares.sum()).cumsum(0)[:-1].contiguous()
-    return torch.searchsorted(edges, uniform, right=True)
 
 
 # How many factors a caption names, and how readily it names each.

@@ -24,6 +24,12 @@ def read_concepts(source: str | Path) -> list[str]:
     return concepts
 
 
+def read_labels(source: str | Path) -> list[str]:
+    """Labels of ready embeddings: one a row, as they stand, repeated where they repeat."""
+    lines = _lines(source)
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
 def read_factors(source: str | Path, concepts: list[str]) -> list[Factors]:
     """The factor values that each concept names, from a table with a header.
 
@@ -42,7 +48,9 @@ def read_factors(source: str | Path, concepts: list[str]) -> list[Factors]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise InputError(
-                f"line {number} has {len(row)} columns where the header has {len(header)}", source
+                f"line {number} has {len(row)} columns where the header has {len(header)}",
+                source,
+                "leave a cell empty where a factor is not named",
             )
         cells = [cell.strip() for cell in row]
         table[cells[0]] = {n: v for n, v in zip(header[1:], cells[1:], strict=True) if v}
@@ -55,8 +63,16 @@ def read_factors(source: str | Path, concepts: list[str]) -> list[Factors]:
 def _lines(source: str | Path) -> list[str]:
     with readable(source) as path:
         try:
-            return path.read_text(encoding="utf-8-sig").splitlines()
+            text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(
                 f"not UTF-8 text (byte {error.start})", source, "convert it, e.g. with iconv"
             ) from error
+        except OSError as error:
+            raise InputError("cannot be read", source, error.strerror or str(error)) from error
+    if "\0" in text:
+        raise InputError(
+            "a NUL character: not a list of lines", source, "convert it to UTF-8, a concept a line"
+        )
+    # Not splitlines(), which also ends lines at form feeds and Unicode separators.
+    return [line.removesuffix("\r") for line in text.split("\n")]

@@ -87,16 +87,16 @@ class Dataset(Images):
 
 
 class World(Images):
-    """Freshly rendered scenes, as skewed and biased as the bundled model's training pictures."""
+    """Freshly rendered scenes, as biased as the bundled model's training pictures."""
 
     def __init__(self, seed: int, limit: int | None) -> None:
         super().__init__("scenes", limit or WORLD_SIZE)
         self.seed = seed
 
     def __iter__(self) -> Iterator[Image.Image]:
-        from sithctl.scenes.world import BIAS, BLOCK, SKEW, draw
+        from sithctl.scenes.world import BIAS, BLOCK, draw
 
-        scenes = draw(self.count, self.seed, BIAS, SKEW)
+        scenes = draw(self.count, self.seed, BIAS)
         for start in range(0, self.count, BLOCK):
             for picture in scenes.pictures(start, start + BLOCK):
                 yield Image.fromarray(picture.permute(1, 2, 0).numpy())

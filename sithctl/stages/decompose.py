@@ -22,6 +22,7 @@ from sithctl.kinds import (
     Spectra,
     entry,
 )
+from sithctl.models.device import check_device
 from sithctl.models.readout import centred_features
 from sithctl.pursuit import SparseCodes, sparse_code
 from sithctl.pursuit.coding import BATCH
@@ -39,7 +40,7 @@ def decompose(
     pool: Pool,
     mean: Mean | Literal["none"] | None = None,
     *,
-    layers: str | Sequence[int] | None = None,
+    layers: str | int | Sequence[int] | None = None,
     options: Options | None = None,
     batch_size: int = BATCH,
     device: str = "cpu",
@@ -52,7 +53,7 @@ def decompose(
         pool: of the same model.
         mean: of the same model's image features; ``"none"`` for no centring of the read-outs; None
             takes the pool's own for an image pool and the bundled one for the bundled model.
-        layers: ``20-23``, ``-4-`` or numbers; the last four of the model when None.
+        layers: ``20-23``, ``-4-`` or numbers; the last four that the spectra hold when None.
         options: method, sparsity, coherence, rank, side, pole.
         batch_size: vectors in one product; the result does not depend on it.
         device: where the pursuit runs.
@@ -66,6 +67,7 @@ def decompose(
             or numbers out of range.
     """
     options = options or Options()
+    check_device(device, double=True)
     check_pool(spectra, pool)
     resolved = resolve_mean(spectra, pool, mean)
     mu = mean_vector(resolved, spectra.readout.features)
@@ -138,12 +140,13 @@ def centre_pool(embeddings: Array) -> tuple[Tensor, Array]:
     return centred, mean.float().numpy()
 
 
-def _layers(spectra: Spectra, layers: str | Sequence[int] | None) -> list[int]:
+def _layers(spectra: Spectra, layers: str | int | Sequence[int] | None) -> list[int]:
     have = sorted(spectra.layers)
     name = spectra.model.name or "spectra"
     if layers is None:
         return have[-LAST:]
-    chosen = select_layers(layers, int(spectra.architecture["layers"]), name)
+    count = int(spectra.architecture["layers"])
+    chosen = select_layers(layers, count, name, hint="sithctl fold MODEL folds another")
     missing = [layer for layer in chosen if layer not in have]
     if missing:
         raise InputError(

@@ -57,9 +57,9 @@ class Explanation:
 def explain(
     codes: Codes,
     *,
-    layer: str | None = None,
-    head: str | None = None,
-    sv: str | None = None,
+    layer: str | int | None = None,
+    head: str | int | None = None,
+    sv: str | int | None = None,
     top: int | None = None,
 ) -> list[Explanation]:
     """The explanations in ``codes``.
@@ -74,7 +74,11 @@ def explain(
 
     The result is ordered by layer, head, vector and pole.
     """
-    return list(_explanations(codes, layer, head, sv, top))
+    return list(_explanations(codes, _text(layer), _text(head), _text(sv), top))
+
+
+def _text(selection: str | int | None) -> str | None:
+    return None if selection is None else str(selection)
 
 
 def _explanations(

@@ -20,7 +20,7 @@ def check_pool(spectra: Spectra, pool: Pool) -> None:
     features = spectra.readout.features
     where = f"pool of {pool.model.name or 'no named model'}, spectra of {spectra.model.name}"
     if pool.model.space is not None and pool.model.space != spectra.model.space:
-        todo = f"encode it with `sithctl encode-pool --model {spectra.model.name}`"
+        todo = "encode it with `sithctl encode-pool --model`, naming the spectra's model"
         raise InputError("the pool was encoded by another model", where, todo)
     if pool.embeddings.shape[1] != features:
         raise InputError(
@@ -34,8 +34,15 @@ def check_pool(spectra: Spectra, pool: Pool) -> None:
         warnings.warn("the pool does not say whose embeddings it holds: not checked", stacklevel=3)
 
 
-def resolve_mean(spectra: Spectra, pool: Pool, mean: Mean | Literal["none"] | None) -> Mean | None:
+def resolve_mean(
+    spectra: Spectra, pool: Pool | None, mean: Mean | Literal["none"] | None
+) -> Mean | None:
     """The mean to use: the given one, an image pool's own, or the bundled model's.
+
+    Args:
+        spectra: what is to be explained.
+        pool: None for a text pool that is still to be encoded.
+        mean: what the user gave.
 
     Returns:
         A mean that fits the spectra, or None for ``"none"``.
@@ -46,7 +53,7 @@ def resolve_mean(spectra: Spectra, pool: Pool, mean: Mean | Literal["none"] | No
     if mean == "none":
         return None
     if mean is None:
-        own = mean_of(pool) if pool.modality == "image" else None
+        own = mean_of(pool) if pool is not None and pool.modality == "image" else None
         mean = own or bundled_mean(spectra.model.space)
     if mean is None:
         raise InputError(
@@ -66,16 +73,21 @@ def _check_mean(spectra: Spectra, mean: Mean) -> None:
         raise InputError(
             f"the mean has {mean.sum.shape[0]} features, the model {features}",
             where,
-            f"make it with `sithctl mean --model {spectra.model.name}`",
+            "make it with `sithctl mean --model`, naming the spectra's model",
         )
     if mean.model.space is not None and mean.model.space != spectra.model.space:
         raise InputError(
             "the mean is of another model's features",
             where,
-            f"make it with `sithctl mean --model {spectra.model.name}`",
+            "make it with `sithctl mean --model`, naming the spectra's model",
         )
-    if not np.isfinite(mean.sum).all():
-        raise InputError("NaN or infinite values in the mean", where, "make it again")
+    length = float(np.linalg.norm(mean.mean))
+    if not length <= 1.001:  # NaN too
+        raise InputError(
+            f"the mean has norm {length:.3g}, and a mean of unit-norm features at most 1",
+            where,
+            "normalise the features before taking their mean",
+        )
     if mean.model.space is None:
         warnings.warn("the mean does not say whose features it is of: not checked", stacklevel=4)
 

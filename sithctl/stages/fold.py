@@ -62,7 +62,7 @@ def fold_layer(weights: LayerWeights, heads: int, *, plain: bool = False) -> Fac
 
 def fold(
     model: str | Model = "scenes",
-    layers: str | Sequence[int] | None = None,
+    layers: str | int | Sequence[int] | None = None,
     *,
     plain: bool = False,
     dtype: str = "float32",

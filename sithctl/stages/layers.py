@@ -50,11 +50,11 @@ def _in_range(number: int, count: int, noun: str, where: str, hint: str) -> int:
     return counted
 
 
-ANOTHER_MODEL = "name another model with --model"
+ANOTHER_MODEL = "sithctl explain --model NAME explains another"
 
 
 def select_layers(
-    layers: str | Sequence[int] | None,
+    layers: str | int | Sequence[int] | None,
     count: int,
     model: str,
     *,
@@ -64,5 +64,8 @@ def select_layers(
     """Layers out of a model's ``count``: all, or its ``last`` few, when none are named."""
     if layers is None:
         return list(range(max(0, count - last) if last else 0, count))
-    text = layers if isinstance(layers, str) else ",".join(str(layer) for layer in layers)
+    if isinstance(layers, str | int):
+        text = str(layers)
+    else:
+        text = ",".join(str(layer) for layer in layers)
     return parse_selection(text, count, "layer", model, hint)

@@ -38,6 +38,8 @@ def mean(
     if isinstance(images, Pool):
         return _of_pool(images)
     encoder = load_encoder(model) if isinstance(model, str) else model
+    name = encoder.location.name
+    identity = Identity(name, open_model(encoder.source).readout.space)
     total: torch.Tensor | None = None
     count, content = 0, hashlib.sha256()
     for batch in _batches(images, encoder.batch_size):
@@ -50,10 +52,9 @@ def mean(
         if progress:
             progress(count, 0)
     if total is None:
-        raise InputError("no image could be read", None, "give images that open")
-    name = encoder.location.name
-    identity = Identity(name, open_model(encoder.source).readout.space)
-    history = (entry("mean", {"model": name}, {"images": content.hexdigest()[:32]}),)
+        raise InputError("no image could be read", getattr(images, "name", None), "give images")
+    parameters = {"model": name, "arithmetic": encoder.arithmetic}
+    history = (entry("mean", parameters, {"images": content.hexdigest()[:32]}),)
     return Mean(identity, history, total.numpy(), count)
 
 

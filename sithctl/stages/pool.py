@@ -42,6 +42,8 @@ def encode_pool(
     if not labels:
         raise InputError("no concepts", None, "give at least one")
     encoder = load_encoder(model) if isinstance(model, str) else model
+    name = encoder.location.name
+    identity = Identity(name, open_model(encoder.source).readout.space)
     encoder.truncated = 0
     parts = []
     for start in range(0, len(labels), CHUNK):
@@ -54,10 +56,8 @@ def encode_pool(
             "and were cut",
             stacklevel=2,
         )
-    name = encoder.location.name
-    identity = Identity(name, open_model(encoder.source).readout.space)
     known = digest_of({"factors": factors}, {"concepts": labels})
-    parameters = {"model": name, "dtype": dtype}
+    parameters = {"model": name, "dtype": dtype, "arithmetic": encoder.arithmetic}
     return Pool(
         identity,
         (entry("encode-pool", parameters, {"concepts": known}),),
@@ -87,7 +87,9 @@ def ready_pool(
     labels = list(concepts)
     if len(labels) != len(embeddings):
         raise InputError(
-            f"{len(labels)} labels for {len(embeddings)} embeddings", None, "one label a row"
+            f"{len(labels)} labels for {len(embeddings)} embeddings",
+            None,
+            "give one label a row of the embeddings, in their order",
         )
     identity = Identity()
     if model is not None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
-from sithctl.kinds import HeadFactors, Heads, LayerSpectra, Spectra, entry
+from sithctl.kinds import HeadFactors, Heads, Identity, LayerSpectra, Spectra, entry
+from sithctl.models.device import check_device
 
 
 def thin_svd(reader: Tensor, writer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,6 +56,7 @@ def svd(
     Raises:
         InputError: a rank out of range, or heads of two models that do not match.
     """
+    check_device(device, double=True)
     if minus is not None:
         _check_alike(heads, minus)
     layers: dict[int, LayerSpectra] = {}
@@ -72,8 +74,12 @@ def svd(
             _float32(U[..., :kept].mT), _float32(S), _float32(Vh[..., :kept, :])
         )
     inputs = {"heads": heads.digest, "minus": minus.digest if minus else None}
-    history = (*heads.history, entry("svd", {"rank": rank}, inputs))
-    return Spectra(heads.model, history, heads.architecture, layers, heads.readout, heads.plain)
+    before = heads.history if minus is None else (*heads.history, *minus.history)
+    history = (*before, entry("svd", {"rank": rank}, inputs))
+    model = heads.model
+    if minus is not None:  # of no one model: no layer's digest, so that no edit can be taken of it
+        model = Identity(f"{heads.model.name} minus {minus.model.name}", heads.model.space)
+    return Spectra(model, history, heads.architecture, layers, heads.readout, heads.plain)
 
 
 @contextmanager

@@ -36,8 +36,13 @@ class Output:
         self.debug = False
 
     def text(self, text: str) -> None:
-        """Data, as it is."""
-        sys.stdout.write(text)
+        """Data: as it is in a pipe or a file, in UTF-8; without control codes on a terminal."""
+        if sys.stdout.isatty():
+            lines = ("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+            sys.stdout.write("\n".join(lines))
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
 
     def table(self, renderable: RenderableType) -> None:

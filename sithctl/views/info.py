@@ -19,23 +19,28 @@ def describe(document: Mapping[str, Any]) -> RenderableType:
     """Kind and model, details, arrays, history: a small table each."""
     model = document["model"]
     facts = _grid()
-    facts.add_row("kind", Text(f"{document['kind']} (schema {document['schema']})"))
-    facts.add_row("model", Text(printable(model.get("name") or "not named"), style="bold"))
-    facts.add_row("space", Text(model.get("space") or "not known"))
-    facts.add_row("digest", Text(document.get("digest", "–")))
+    facts.add_row(_text("kind"), _text(f"{document['kind']} (schema {document.get('schema')})"))
+    facts.add_row(_text("model"), _text(model.get("name") or "not named"))
+    facts.add_row(_text("space"), _text(model.get("space") or "not known"))
+    facts.add_row(_text("digest"), _text(document.get("digest", "–")))
     for name, value in document.items():
         if name not in BESIDE:
-            facts.add_row(name, Text(printable(_short(value))))
+            facts.add_row(_text(name), _text(_short(value)))
     arrays = _section("arrays", "shape")
     for name, shape in document.get("arrays", {}).items():
-        arrays.add_row(Text(name), Text(shape))
+        arrays.add_row(_text(name), _text(shape))
     history = _section("history", "parameters and inputs")
     for stage in document["history"]:
         details = {**stage["parameters"], **{f"{n} ←": d[:12] for n, d in stage["inputs"].items()}}
         extra = {k: v for k, v in stage.items() if k in {"time", "arguments", "folder"}}
         name = f"{stage['stage']} {stage['version']}"
-        history.add_row(Text(name), Text(printable(_short({**details, **extra}))))
+        history.add_row(_text(name), _text(_short({**details, **extra})))
     return Group(facts, Text(), arrays, Text(), history)
+
+
+def _text(value: object) -> Text:
+    """A cell: the file may be anybody's, so nothing in it may control the terminal."""
+    return Text(printable(str(value)))
 
 
 def _grid() -> Table:

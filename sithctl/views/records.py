@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sithctl.stages.explain import Explanation
+from sithctl.views.terminal import footnotes
 from sithctl.views.text import printable
 
 COLUMNS = (
@@ -36,7 +37,6 @@ def record(explanation: Explanation) -> dict[str, Any]:
     result = asdict(explanation)
     result["concepts"] = [
         {"concept": c.concept, "coefficient": c.coefficient, "index": c.index}
-        | ({"factors": c.factors} if c.factors else {})
         for c in explanation.concepts
     ]
     return result
@@ -99,6 +99,8 @@ def as_markdown(explanations: Sequence[Explanation]) -> str:
             f"| {e.sv}{mark} | {e.pole} | {e.singular_value:.3g} | {e.energy:.1%} | {fidelity} "
             f"| {concepts} |"
         )
+    for note in footnotes(explanations):
+        lines += ["", note]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 

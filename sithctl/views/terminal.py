@@ -37,9 +37,12 @@ def tables(explanations: Sequence[Explanation], model: str, width: int) -> Rende
 def plain_text(explanations: Sequence[Explanation], model: str) -> str:
     """The tables as text, for a file: no colour, wide."""
     buffer = StringIO()
-    console = Console(file=buffer, width=160, no_color=True, highlight=False)
+    console = Console(
+        file=buffer, width=160, color_system=None, force_terminal=False, highlight=False
+    )
     console.print(tables(explanations, model, 160))
-    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
+    lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+    return "".join(f"{line}\n" for line in [*lines, *footnotes(explanations)])
 
 
 def _table(rows: list[Explanation], title: str, width: int) -> Table:
@@ -59,7 +62,7 @@ def _table(rows: list[Explanation], title: str, width: int) -> Table:
     if wide:
         table.add_column("residual/ceiling", justify="right", no_wrap=True)
     table.add_column("concepts", ratio=1)
-    largest = max((c.coefficient for e in rows for c in e.concepts), default=1.0)
+    largest = max((c.coefficient for e in rows for c in e.concepts), default=1.0) or 1.0
     previous = None
     for e in rows:
         first = e.sv != previous
@@ -118,7 +121,7 @@ def bar(share: float, width: int) -> str:
     return "█" * full + (BAR[rest] if rest else "")
 
 
-def footnotes(explanations: Sequence[Explanation], hidden: int, total: int) -> list[str]:
+def footnotes(explanations: Sequence[Explanation], hidden: int = 0, total: int = 0) -> list[str]:
     """What a reader of the tables should know."""
     notes = []
     if hidden:
