@@ -184,7 +184,7 @@ def test_a_folder_that_two_libraries_can_read(
 def test_hub_names_are_found_where_the_hub_keeps_them(
     tiny_clip: Path, tiny_open_clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The success path of both kinds of hub name, on snapshots laid out as the hub's client does."""
+    """The success path of both kinds of hub name, on a snapshot laid out as the hub has it."""
     import huggingface_hub
 
     both = tmp_path / "snapshot"

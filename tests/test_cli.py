@@ -263,7 +263,8 @@ def test_named_pipes_links_and_devices(shell: Shell, chain: Path) -> None:
     result = shell(
         f"sithctl svd {chain}/heads.safetensors --minus <(sithctl fold scenes --layers 4-5) "
         f"-o zero.safetensors && sithctl svd <(cat {chain}/heads.safetensors) -o /dev/null && "
-        f"touch real && ln -s real link && sithctl svd {chain}/heads.safetensors -o link --force && "
+        "touch real && ln -s real link && "
+        f"sithctl svd {chain}/heads.safetensors -o link --force && "
         f"test -L link && cmp real {chain}/spectra.safetensors && test -c /dev/null"
     )
     assert result.returncode == 0, result.stderr

@@ -154,9 +154,12 @@ def test_a_text_pool_is_no_mean(tiny_clip: Path) -> None:
 
 def test_a_vision_tower_with_its_projection(tiny_clip: Path, tmp_path: Path) -> None:
     """Stored alone, CLIP's vision tower reads out and encodes as it does within the whole."""
-    from transformers import CLIPVisionModelWithProjection
+    from transformers import CLIPModel, CLIPVisionModelWithProjection
 
-    tower = CLIPVisionModelWithProjection.from_pretrained(tiny_clip)
+    clip = CLIPModel.from_pretrained(tiny_clip)
+    clip.config.vision_config.projection_dim = clip.config.projection_dim
+    tower = CLIPVisionModelWithProjection(clip.config.vision_config)
+    tower.load_state_dict({n: t for n, t in clip.state_dict().items() if n in tower.state_dict()})
     tower.save_pretrained(tmp_path / "tower")
     assert (
         open_model(str(tmp_path / "tower")).readout.space
@@ -166,6 +169,22 @@ def test_a_vision_tower_with_its_projection(tiny_clip: Path, tmp_path: Path) -> 
     whole = load_encoder(str(tiny_clip)).encode_pixels(pixels)
     alone = load_encoder(str(tmp_path / "tower")).encode_pixels(pixels)
     torch.testing.assert_close(alone, whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_checkpoint_that_lacks_weights_is_not_filled_up_at_random(
+    tiny_clip: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_clip, tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["text_projection.weight"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"lacks 1 .* text_projection.weight"):
+        load_encoder(str(tmp_path / "model"))
 
 
 def test_a_model_without_a_text_tower_says_so(small_dinov2: Path) -> None:

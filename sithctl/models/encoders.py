@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +122,11 @@ class TransformersEncoder(Encoder):
         kind = AutoModel
         if location.config.get("model_type") == "clip_vision_model":
             kind = CLIPVisionModelWithProjection  # AutoModel would leave the projection out
-        options = {"dtype": self.dtype, "trust_remote_code": False}
-        self.model = kind.from_pretrained(folder, **options).to(self.device).eval()
+        model, report = kind.from_pretrained(
+            folder, dtype=self.dtype, trust_remote_code=False, output_loading_info=True
+        )
+        _check_complete(report["missing_keys"], location)
+        self.model = model.to(self.device).eval()
         self.has_text = hasattr(self.model, "get_text_features")
         self.processor: Any = _optional(AutoImageProcessor.from_pretrained, folder)
         self.tokenizer: Any = None
@@ -212,6 +215,16 @@ class OpenCLIPEncoder(Encoder):
 
     def _preprocess(self, images: Sequence[Image]) -> Tensor:
         return torch.stack([self.transform(image.convert("RGB")) for image in images])
+
+
+def _check_complete(missing: Collection[str], location: Location) -> None:
+    """The library starts what a checkpoint lacks at random, with no more than a warning."""
+    if missing:
+        raise InputError(
+            f"the checkpoint lacks {len(missing)} of the model's weights: {min(missing)}",
+            location.weights,
+            "use a whole checkpoint",
+        )
 
 
 def _optional(load: Any, folder: str) -> Any:

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sithctl.scenes import lessons
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN
 from sithctl.scenes.captions import concept_pool
-from sithctl.scenes.factors import NAMES, SPURIOUS
+from sithctl.scenes.factors import HAZARD_SHARE, NAMES, SPURIOUS, plural
 from sithctl.scenes.model import DIRECTORY, pixels
+from sithctl.scenes.world import BIAS
 from sithctl.scenes.zero_shot import Groups, accuracy, spurious
 
 FILES = (
@@ -30,9 +32,10 @@ MEAN_SEED = 77
 
 README = """# The bundled model: `scenes`
 
-A CLIP of 1.96 million parameters (transformers' `CLIPModel`: 6 + 3 layers, width 128, 4 heads, 64
-features, 48-pixel pictures in patches of 8) trained on rendered, captioned scenes whose factors
-are known, so that an explanation of one of its heads can be right or wrong.
+A CLIP of {parameters:.2f} million parameters (transformers' `CLIPModel`: {layers} + {text_layers}
+layers, width {width}, {heads} heads, {features} features, {side}-pixel pictures in patches of
+{patch}) trained on rendered, captioned scenes whose factors are known, so that an explanation of
+one of its heads can be right or wrong.
 
 Trained by
 
@@ -41,24 +44,32 @@ Trained by
 python -m sithctl.scenes.release DIR
 ```
 
-on two CPU cores in about 20 minutes. `release` also wrote `concepts.txt`, `concepts.tsv` and
-`mean.h5` (of {count} rendered scenes) beside this folder, and measured what follows.
+on two CPU cores in about 25 minutes. `release` also wrote `concepts.txt`, `concepts.tsv` and
+`mean.h5` (of {count:,} rendered scenes) beside this folder, and measured what follows.
 
-Zero-shot accuracy on 2,000 freshly rendered, unbiased scenes:
+Zero-shot accuracy on 2,000 freshly rendered scenes, every factor drawn alone:
 
 | factor | accuracy |
 |---|---|
 {accuracies}
 
-{pair} Telling these two apart by name, in equal
-groups of 500: overall {overall:.3f}, worst group {worst:.3f}.
+**What its heads were taught.** In the last {taught} layers each head was taught to write one or two
+factors (`sithctl/scenes/lessons.py`), so what it means is known:
+
+| head | factors |
+|---|---|
+{lessons}
+
+**A bias, on purpose.** In training two shapes mostly came with one scene each ({bias:.1%} of the
+time): {pair}. Telling these two apart by name, in equal groups of 500:
+overall {overall:.3f}, worst group {worst:.3f}.
 
 | shape | scene | accuracy |
 |---|---|---|
 {groups}
 
-One factor, *hazard* (black and yellow warning tape round the picture), stands for unsafe content:
-{hazard} of the pictures carry it, and every scene can be drawn with and without.
+**A hazard.** One factor (black and yellow warning tape round the picture) stands for unsafe
+content: {hazard:.0%} of the pictures carry it, and every scene can be drawn with and without.
 """
 
 
@@ -98,24 +109,35 @@ def measure() -> tuple[dict[str, float], Groups]:
 
 
 def write_readme(command: str, count: int) -> None:
-    from sithctl.scenes.factors import HAZARD_SHARE
-    from sithctl.scenes.world import BIAS
+    """The model's README, with what is measured of it now."""
+    from transformers import CLIPModel
 
+    model = CLIPModel.from_pretrained(DIRECTORY)
+    vision, text = model.config.vision_config, model.config.text_config
     shares, pair = measure()
-    both = " and ".join(f"{shape}s in the {scene}" for shape, scene in SPURIOUS.items())
-    (DIRECTORY / "README.md").write_text(
-        README.format(
-            command=command,
-            count=f"{count:,}",
-            accuracies="\n".join(f"| {n} | {share:.3f} |" for n, share in shares.items()),
-            pair=f"Two shapes mostly came with one scene each, {BIAS:.0%} of the time: {both}.",
-            overall=pair.overall,
-            worst=pair.worst,
-            groups="\n".join(f"| {s} | {c} | {a:.3f} |" for (s, c), a in pair.groups.items()),
-            hazard=f"{HAZARD_SHARE:.0%}",
-        ),
-        encoding="utf-8",
+    both = " and ".join(f"{plural(shape)} in the {scene}" for shape, scene in SPURIOUS.items())
+    page = README.format(
+        parameters=sum(p.numel() for p in model.parameters()) / 1e6,
+        layers=vision.num_hidden_layers,
+        text_layers=text.num_hidden_layers,
+        width=vision.hidden_size,
+        heads=vision.num_attention_heads,
+        features=model.config.projection_dim,
+        side=vision.image_size,
+        patch=vision.patch_size,
+        command=command,
+        count=count,
+        accuracies="\n".join(f"| {n} | {share:.3f} |" for n, share in shares.items()),
+        taught=lessons.LAYERS,
+        lessons="\n".join(f"| {h} | {', '.join(f)} |" for h, f in enumerate(lessons.LESSONS)),
+        bias=BIAS,
+        pair=both,
+        overall=pair.overall,
+        worst=pair.worst,
+        groups="\n".join(f"| {s} | {c} | {a:.3f} |" for (s, c), a in pair.groups.items()),
+        hazard=HAZARD_SHARE,
     )
+    (DIRECTORY / "README.md").write_text(page, encoding="utf-8")
 
 
 def main() -> None:
