@@ -229,15 +229,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the trained model")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--warm-up", type=int, default=2200, help="steps on factor labels")
+    parser.add_argument("--warm-up", type=int, default=2600, help="steps on factor labels")
     parser.add_argument("--warm-up-batch", type=int, default=128)
     parser.add_argument("--warm-up-rate", type=float, default=1e-3)
-    parser.add_argument("--steps", type=int, default=1500, help="steps on captions")
+    parser.add_argument("--steps", type=int, default=2300, help="steps on captions")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--lessons", type=float, default=0.2, help="weight beside captions")
     parser.add_argument("--scatter", type=float, default=2.0, help="weight beside captions")
-    parser.add_argument("--bias", type=float, default=BIAS, help="share of the spurious pair's")
+    parser.add_argument(
+        "--bias",
+        type=float,
+        default=BIAS,
+        help="share of the spurious shapes put in their own scene",
+    )
     parser.add_argument("--every", type=int, default=100, help="steps between reports")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
