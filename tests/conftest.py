@@ -12,11 +12,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 from typer.testing import CliRunner, Result
+
+# The same examples every time: a run that fails must fail again.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 GOLDEN = Path(__file__).parent / "golden"
 
