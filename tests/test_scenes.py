@@ -13,7 +13,7 @@ from sithctl.scenes.captions import concept_pool
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES, SPURIOUS, plural, value_index
 from sithctl.scenes.model import DIRECTORY, build_tokenizer
 from sithctl.scenes.world import captions, draw, holds
-from sithctl.scenes.zero_shot import Groups, spurious_scenes
+from sithctl.scenes.zero_shot import spurious_scenes
 
 REQUIRED = {
     "scene": 0.97,
@@ -126,31 +126,31 @@ def test_shipped_model_is_small_and_loads_in_transformers() -> None:
 
 
 @pytest.fixture(scope="module")
-def measured() -> tuple[dict[str, float], Groups]:
+def measured() -> release.Measured:
     return release.measure()
 
 
 @pytest.mark.parametrize("factor", REQUIRED)
-def test_zero_shot_accuracy(measured: tuple[dict[str, float], Groups], factor: str) -> None:
-    assert measured[0][factor] >= REQUIRED[factor]
+def test_zero_shot_accuracy(measured: release.Measured, factor: str) -> None:
+    assert measured.drawn[factor] >= REQUIRED[factor]
+    # Without the bias that is there on purpose, only shapes may be worse.
+    assert measured.alone[factor] >= REQUIRED[factor] - 0.05 * (factor == "shape")
 
 
-def test_the_spurious_pair_is_biased_but_not_blind(
-    measured: tuple[dict[str, float], Groups],
-) -> None:
-    pair = measured[1]
+def test_the_spurious_pair_is_biased_but_not_blind(measured: release.Measured) -> None:
+    pair = measured.pair
     assert pair.overall > 0.7
     assert 0.3 <= pair.worst <= 0.6
     assert pair.groups[min(pair.groups, key=lambda g: pair.groups[g])] == pair.worst
 
 
-def test_readme_of_the_model_states_what_is_measured(
-    measured: tuple[dict[str, float], Groups],
-) -> None:
+def test_readme_of_the_model_states_what_is_measured(measured: release.Measured) -> None:
     text = (DIRECTORY / "README.md").read_text()
     for factor in NAMES:
         line = next(line for line in text.splitlines() if line.startswith(f"| {factor} |"))
-        assert float(line.split("|")[2]) == pytest.approx(measured[0][factor], abs=0.01)
+        drawn, alone = (float(cell) for cell in line.split("|")[2:4])
+        assert drawn == pytest.approx(measured.drawn[factor], abs=0.01)
+        assert alone == pytest.approx(measured.alone[factor], abs=0.01)
     assert "python -m sithctl.scenes.train" in text
 
 

@@ -245,6 +245,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--every", type=int, default=100, help="steps between reports")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--until", type=int, help="stop early, after so many steps in all")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     return parser.parse_args(arguments)
 
@@ -257,7 +258,7 @@ def main(arguments: list[str] | None = None) -> None:
     checkpoint = options.out / CHECKPOINT
     if options.resume and checkpoint.exists():
         trainer.resume(checkpoint)
-    trainer.run()
+    trainer.run(options.until)
     trainer.save_model()
 
 

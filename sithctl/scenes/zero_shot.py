@@ -37,10 +37,15 @@ def classifier(encode_text: EncodeText, factor: str, values: Sequence[str]) -> T
 
 
 def accuracy(
-    encode_text: EncodeText, encode_pictures: EncodePictures, n: int = 1000, seed: int = 10_000
+    encode_text: EncodeText,
+    encode_pictures: EncodePictures,
+    n: int = 1000,
+    seed: int = 10_000,
+    bias: float = 0.0,
 ) -> dict[str, float]:
-    """Zero-shot accuracy by factor on ``n`` freshly drawn, unbiased scenes."""
-    scenes = draw(n, seed)
+    """Zero-shot accuracy by factor on ``n`` freshly drawn scenes: every factor drawn alone, or with
+    the world's ``bias``."""
+    scenes = draw(n, seed, bias)
     features = encode_pictures(scenes.pictures())
     result = {}
     for factor in FACTORS:
