@@ -44,6 +44,8 @@ ALONE: Mapping[str, tuple[str, ...]] = {
 # Words that, in front of a noun, make it many.
 MANY = frozenset({"two", "a pair of", "twin", "three", "a trio of", "triple"})
 TAPE = "with warning tape"
+# Factors of few values, which the pool pairs with colour, shape and scene alone.
+MINOR = frozenset({"pattern", "size", "count", "position", "hazard"})
 
 
 def alone(factor: str, word: str, form: str) -> str:
@@ -105,32 +107,35 @@ def _singles() -> Iterator[tuple[str, dict[str, str]]]:
     yield TAPE, {"hazard": "hazard"}
 
 
-def _plain(factor: str) -> Iterator[tuple[str, str]]:
-    for value, names in FACTORS[INDEX[factor]].words.items():
-        yield value, names[0]
+def _sentences() -> Iterator[tuple[str, dict[str, str]]]:
+    """One factor in a sentence: ``a photo of crimson thing``."""
+    for factor in NAMES:
+        for value, word in _words(factor):
+            for noun, sentence in product(("thing", "object"), SENTENCES):
+                yield sentence.format(compose({factor: word}, noun)), {factor: value}
 
 
 def _pairs() -> Iterator[tuple[str, dict[str, str]]]:
     for first, second in combinations(NAMES, 2):
+        if {first, second} <= MINOR:
+            continue
         for (v1, w1), (v2, w2) in product(_words(first), _words(second)):
             yield compose({first: w1, second: w2}), {first: v1, second: v2}
 
 
-def _triples() -> Iterator[tuple[str, dict[str, str]]]:
-    for colour, shape in product(_plain("colour"), _plain("shape")):
-        for factor in ("count", "pattern", "size"):
-            for value, word in _plain(factor):
-                words = {factor: word, "colour": colour[1], "shape": shape[1]}
-                yield (
-                    compose(words),
-                    {"colour": colour[0], "shape": shape[0], factor: value},
-                )
+def _counted() -> Iterator[tuple[str, dict[str, str]]]:
+    """Plain words alone: ``two violet rings``."""
+    named = ("colour", "shape", "count")
+    plain = [[(value, names[0]) for value, names in FACTORS[INDEX[f]].words.items()] for f in named]
+    for chosen in product(*plain):
+        words = {f: word for f, (_, word) in zip(named, chosen, strict=True)}
+        yield compose(words), {f: value for f, (value, _) in zip(named, chosen, strict=True)}
 
 
 def concept_pool() -> dict[str, dict[str, str]]:
     """The bundled pool: phrase → the factor values it names, in a fixed order, no phrase twice."""
     pool: dict[str, dict[str, str]] = {}
-    for source in (_singles, _pairs, _triples):
+    for source in (_singles, _sentences, _pairs, _counted):
         for phrase, values in source():
             pool.setdefault(phrase, values)
     return pool

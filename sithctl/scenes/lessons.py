@@ -23,16 +23,12 @@ LAYERS = 3  # the last so many
 LESSONS: tuple[tuple[str, ...], ...] = (
     ("colour",),
     ("colour",),
-    ("colour",),
     ("shape",),
     ("shape",),
-    ("shape",),
-    ("scene",),
     ("scene",),
     ("pattern",),
     ("position",),
-    ("count",),
-    ("size", "hazard"),
+    ("count", "size", "hazard"),
 )
 
 

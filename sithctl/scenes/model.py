@@ -52,9 +52,9 @@ def build_processor() -> CLIPImageProcessor:
 
 
 def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
-    """A CLIP of 6 + 3 layers, width 96, 12 heads, 48 features, freshly initialised."""
+    """A CLIP of 6 + 3 layers, width 128, 8 heads, 48 features, freshly initialised."""
     torch.manual_seed(seed)
-    width = {"hidden_size": 96, "intermediate_size": 384}
+    width = {"hidden_size": 128, "intermediate_size": 512}
     config = CLIPConfig(
         text_config={
             **width,
@@ -70,7 +70,7 @@ def build_model(tokenizer: CLIPTokenizer, seed: int) -> CLIPModel:
         },
         vision_config={
             **width,
-            "num_attention_heads": 12,
+            "num_attention_heads": 8,
             "num_hidden_layers": 6,
             "image_size": SIDE,
             "patch_size": 8,

@@ -13,6 +13,7 @@ from sithctl.stages.options import Options
 METHODS = {"COMP, λ 0.3": "comp", "NNOMP": "nnomp", "top-k": "top-k"}
 RANDOM = "random concepts"
 LAYERS = "-3-"
+RANDOM_DRAWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,11 @@ def measure(spectra: Spectra, pool: Pool, seed: int = 0) -> dict[str, Row]:
     from sithctl.stages.decompose import decompose
 
     rows: dict[str, Row] = {}
-    shares = np.zeros(0)
     for name, method in METHODS.items():
         codes = decompose(spectra, pool, layers=LAYERS, options=Options(method=method))
-        shares = explained_shares(codes)
         feature = np.concatenate([c.fidelity[..., 0].ravel() for c in codes.layers.values()])
-        rows[name] = Row(bootstrap(shares, seed), float(feature.mean()))
-    rows[RANDOM] = Row(bootstrap(random_shares(pool, len(shares), 5, seed), seed), None)
+        rows[name] = Row(bootstrap(explained_shares(codes), seed), float(feature.mean()))
+    rows[RANDOM] = Row(bootstrap(random_shares(pool, RANDOM_DRAWS, 5, seed), seed, 200), None)
     return rows
 
 

@@ -16,7 +16,7 @@ from sithctl.scenes.captions import caption
 from sithctl.scenes.factors import FACTORS, HAZARD_SHARE, INDEX, NAMES, SPURIOUS, value_index
 from sithctl.scenes.render import JITTERS, render
 
-BIAS = 0.97  # share of a spurious shape's pictures that are put in its own scene
+BIAS = 0.975  # share of a spurious shape's pictures that are put in its own scene
 BLOCK = 512
 
 
