@@ -49,7 +49,8 @@ on two CPU cores in about 25 minutes. `release` also wrote `concepts.txt`, `conc
 `mean.h5` (of {count:,} rendered scenes) beside this folder, and measured what follows.
 
 Zero-shot accuracy on 2,000 freshly rendered scenes: as the world draws them, and with every factor
-drawn alone (without the bias told of below, which only shapes suffer from):
+drawn alone. Every value is named in every scene and the prompts averaged, so that no scene speaks
+for a shape:
 
 | factor | as drawn | factors alone |
 |---|---|---|

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sithctl.scenes.captions import ALONE, alone
+from sithctl.scenes.captions import ALONE, alone, compose
 from sithctl.scenes.factors import FACTORS, INDEX, SPURIOUS, value_index
 from sithctl.scenes.world import Scenes, draw
 
 EncodeText = Callable[[list[str]], Tensor]
 EncodePictures = Callable[[Tensor], Tensor]
+Prompts = Callable[[str, str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,27 @@ class Groups:
     groups: dict[tuple[str, str], float]
 
 
-def classifier(encode_text: EncodeText, factor: str, values: Sequence[str]) -> Tensor:
-    """(values, features) unit rows: each value's words in each form, averaged."""
+def by_name(factor: str, word: str) -> list[str]:
+    """A word in each of the forms that name it alone."""
+    return [alone(factor, word, form) for form in ALONE[factor]]
+
+
+def in_every_scene(factor: str, word: str) -> list[str]:
+    """A word in each scene, so that none of them speaks for it; scenes by name."""
+    if factor == "scene":
+        return by_name(factor, word)
+    scenes = FACTORS[INDEX["scene"]].words.values()
+    return [compose({factor: word, "scene": names[0]}) for names in scenes]
+
+
+def classifier(
+    encode_text: EncodeText, factor: str, values: Sequence[str], prompts_of: Prompts
+) -> Tensor:
+    """(values, features) unit rows: the prompts of each value's words, averaged."""
     rows = []
     for value in values:
         words = FACTORS[INDEX[factor]].words[value]
-        prompts = [alone(factor, word, form) for word in words for form in ALONE[factor]]
+        prompts = [prompt for word in words for prompt in prompts_of(factor, word)]
         rows.append(F.normalize(encode_text(prompts), dim=-1).mean(0))
     return F.normalize(torch.stack(rows), dim=-1)
 
@@ -49,7 +65,7 @@ def accuracy(
     features = encode_pictures(scenes.pictures())
     result = {}
     for factor in FACTORS:
-        weights = classifier(encode_text, factor.name, factor.values)
+        weights = classifier(encode_text, factor.name, factor.values, in_every_scene)
         guess = (features @ weights.T).argmax(1)
         result[factor.name] = (guess == scenes.factors[:, INDEX[factor.name]]).float().mean().item()
     return result
@@ -74,7 +90,7 @@ def spurious(
 ) -> Groups:
     """Zero-shot accuracy between the two spurious shapes, overall and by group."""
     scenes, group = spurious_scenes(n, seed)
-    weights = classifier(encode_text, "shape", list(SPURIOUS))
+    weights = classifier(encode_text, "shape", list(SPURIOUS), by_name)
     right = (encode_pictures(scenes.pictures()) @ weights.T).argmax(1) == group // 2
     pairs = [(shape, scene) for shape in SPURIOUS for scene in SPURIOUS.values()]
     groups = {pair: right[group == g].float().mean().item() for g, pair in enumerate(pairs)}
