@@ -185,13 +185,16 @@ def test_trainer_resumes_to_the_same_weights(tmp_path: Path) -> None:
     second = trainer("parts")
     second.resume(tmp_path / "parts" / "training.pt")
     assert second.step == 3
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(second.model.state_dict()[name], tensor)
     states = [t.optimiser.state_dict()["state"] for t in (first, second)]
     assert states[0].keys() == states[1].keys()
     for key, state in states[0].items():
         assert torch.equal(state["exp_avg"], states[1][key]["exp_avg"])
     second.run()
     torch.set_num_threads(threads)
+    # Adam makes steps of full size from gradients that are nothing but rounding.
     for name, tensor in whole.model.state_dict().items():
-        torch.testing.assert_close(second.model.state_dict()[name], tensor, atol=2e-6, rtol=0)
+        torch.testing.assert_close(second.model.state_dict()[name], tensor, atol=1e-4, rtol=0)
     second.save_model()
     assert (tmp_path / "parts" / "model.safetensors").exists()
