@@ -76,9 +76,10 @@ def test_only_the_tensors_needed_are_read(
     read: list[str] = []
     original = Checkpoint.read
 
-    def note(self: Checkpoint, name: str) -> Tensor:
+    def note(self: Checkpoint, name: str, rows: slice | None = None) -> Tensor:
         read.append(name)
-        return original(self, name)
+        assert (rows is not None) == name.endswith("in_proj_weight")  # the values' third alone
+        return original(self, name, rows)
 
     monkeypatch.setattr(Checkpoint, "read", note)
     fold(str(small_clip), "1")
@@ -121,7 +122,7 @@ def test_a_config_that_contradicts_the_shapes(copy: Path) -> None:
     config = json.loads((copy / "open_clip_config.json").read_text())
     config["model_cfg"]["vision_cfg"]["width"] = 96
     (copy / "open_clip_config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match=r"shape \(192, 64\) where the config says \(288, 96\)"):
+    with pytest.raises(InputError, match=r"shape \(64, 64\) where the config says \(96, …\)"):
         fold(str(copy))
 
 
@@ -192,7 +193,7 @@ def test_hub_names_are_found_where_the_hub_keeps_them(
     for file in tiny_open_clip.iterdir():
         shutil.copyfile(file, both / file.name)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(both))
-    assert open_model("someone/clip").family.name == "CLIP (transformers)"
+    assert open_model("someone/clip").family.name == "CLIP"
     model = open_model("open_clip:hf-hub:someone/clip")
     assert model.family.name == "OpenCLIP ViT"
     assert model.name == "open_clip:hf-hub:someone/clip"

@@ -162,7 +162,7 @@ def test_spurious_scenes_are_four_equal_groups() -> None:
 
 def test_trainer_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """Killed after 3 of 5 steps and resumed, it ends where an unbroken run ends."""
-    from sithctl.scenes.train import Trainer, parse
+    from sithctl.scenes.train import Contrastive, parse
 
     common = ["--warm-up", "2", "--steps", "3", "--batch", "8", "--warm-up-batch", "8"]
 
@@ -170,10 +170,10 @@ def test_trainer_resumes_to_the_same_weights(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # with more, sums come in any order
 
-    def trainer(folder: str) -> Trainer:
+    def trainer(folder: str) -> Contrastive:
         (tmp_path / folder).mkdir(exist_ok=True)
         options = parse(["--out", str(tmp_path / folder), *common, "--device", "cpu"])
-        made = Trainer(options)
+        made = Contrastive(options)
         made._report = lambda *_: None  # type: ignore[method-assign]
         return made
 

@@ -12,6 +12,7 @@ WEIGHTS = {
         "pytorch_model.bin",
         "pytorch_model.bin.index.json",
     ),
+    "timm": ("model.safetensors", "pytorch_model.bin"),
     "open_clip": (
         "open_clip_model.safetensors",
         "open_clip_pytorch_model.safetensors",

@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,6 +28,7 @@ class Checkpoint:
         self.path = path
         self._pickled: Mapping[str, Tensor] = {}
         self._where: dict[str, Path] = {}
+        self._open: dict[Path, Any] = {}
         if path.name.endswith(".bin.index.json"):
             parts = sorted(set(_shards(path).values()))
             self._pickled = {n: t for part in parts for n, t in _state_dict(part).items()}
@@ -43,24 +45,69 @@ class Checkpoint:
     def names(self) -> list[str]:
         return sorted(self._where or self._pickled)
 
-    def read(self, name: str) -> Tensor:
-        """One tensor in float64.
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape, from the header alone.
+
+        Raises:
+            InputError: it is not there.
+        """
+        if name in self._pickled:
+            return tuple(self._pickled[name].shape)
+        return tuple(self._header(name).get_shape())
+
+    def dtype(self, name: str) -> str:
+        """A tensor's type as safetensors calls it: F32, BF16, …"""
+        if name in self._pickled:
+            return str(self._pickled[name].dtype).removeprefix("torch.")
+        return str(self._header(name).get_dtype())
+
+    def read(self, name: str, rows: slice | None = None) -> Tensor:
+        """One tensor in float64, or some of its rows; no more than these is read.
 
         Raises:
             InputError: it is not there, or holds a NaN or an infinity.
         """
+        part = rows or slice(None)
         if name in self._pickled:
-            tensor = self._pickled[name]
-        elif name in self._where:
-            tensor = _tensor(self._where[name], name)
+            tensor = self._pickled[name][part]
+        elif rows is None and name in self._where:
+            tensor = self._tensor(name)
         else:
-            raise self._missing(name)
+            header = self._header(name)
+            try:
+                tensor = header[part]
+            except (SafetensorError, OSError) as error:
+                raise _damaged(self._where[name]) from error
         tensor = tensor.double()
         if not bool(tensor.isfinite().all()):
             raise InputError(
                 f"NaN or infinite weights in {name}", self.path, "use an undamaged checkpoint"
             )
         return tensor
+
+    def _tensor(self, name: str) -> Tensor:
+        path = self._where[name]
+        try:
+            tensor: Tensor = self._file(path).get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise _damaged(path) from error
+        return tensor
+
+    def _header(self, name: str) -> Any:
+        """A handle on one tensor that has read nothing of it."""
+        if name not in self._where:
+            raise self._missing(name)
+        path = self._where[name]
+        try:
+            return self._file(path).get_slice(name)
+        except (SafetensorError, OSError) as error:
+            raise _damaged(path) from error
+
+    def _file(self, path: Path) -> Any:
+        """An open file, mapped once: opening parses the header anew."""
+        if path not in self._open:
+            self._open[path] = safe_open(path, framework="pt")
+        return self._open[path]
 
     def _missing(self, name: str) -> InputError:
         names = self.names()
@@ -76,14 +123,6 @@ def _names(path: Path) -> list[str]:
     try:
         with safe_open(path, framework="pt") as file:
             return list(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path) from error
-
-
-def _tensor(path: Path, name: str) -> Tensor:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise _damaged(path) from error
 

@@ -16,16 +16,27 @@ from sithctl.kinds.base import Array, Column, digest_of, numbers
 class Step:
     """One step from the residual stream to the feature space.
 
-    ``layer-norm`` has ``weight`` (width,), ``bias`` (width,) and an epsilon; ``linear`` has
-    ``weight`` (in, out), acting on row vectors, and may have ``bias`` (out,).
+    ``layer-norm`` has ``weight`` (width,), may have ``bias`` (width,), and has an epsilon;
+    ``rms-norm`` the same without a bias; ``linear`` has ``weight`` (in, out), acting on row
+    vectors, and may have ``bias`` (out,); ``mlp`` has two linear maps, ``first.…`` and
+    ``second.…``, and an activation between them; ``residual-mlp`` adds what comes out to what went
+    in, and may have a norm before the first, ``norm.…``.
     """
 
     op: str
     tensors: Mapping[str, Array]
     epsilon: float | None = None
+    activation: str | None = None
+
+    @property
+    def features(self) -> int:
+        """Dimension of what comes out."""
+        weight = self.tensors["second.weight" if "mlp" in self.op else "weight"]
+        return int(weight.shape[-1])
 
     def document(self) -> dict[str, Any]:
-        return {"op": self.op} | ({} if self.epsilon is None else {"epsilon": self.epsilon})
+        more = {"epsilon": self.epsilon, "activation": self.activation}
+        return {"op": self.op} | {name: value for name, value in more.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +53,7 @@ class Readout:
     @property
     def features(self) -> int:
         """Dimension of the feature space."""
-        last = self.steps[-1]
-        return int(last.tensors["weight"].shape[-1])
+        return self.steps[-1].features
 
     def document(self) -> list[dict[str, Any]]:
         return [step.document() for step in self.steps]
@@ -67,5 +77,5 @@ class Readout:
                 for name, column in arrays.items()
                 if name.startswith(prefix)
             }
-            steps.append(Step(step["op"], tensors, step.get("epsilon")))
+            steps.append(Step(step["op"], tensors, step.get("epsilon"), step.get("activation")))
         return cls(tuple(steps))

@@ -21,7 +21,8 @@ class Location:
 
     Attributes:
         name: its id, or its folder's base name: what artefacts carry.
-        library: whose files they are: ``transformers`` or ``open_clip``.
+        library: whose files they are: ``transformers``, ``open_clip``, ``timm``, or ``bare`` for a
+            checkpoint without a config.
         weights: the checkpoint: a file, or an index of shards.
         loader: what the library itself loads the model by; None where it would load other weights
             than these.
@@ -36,7 +37,8 @@ class Location:
 
 
 def locate(model: str) -> Location:
-    """Find a model: ``scenes``, a directory, a file in one, ``open_clip:…`` or a hub id.
+    """Find a model: ``scenes``, a directory, a file in one, ``open_clip:…``, ``timm:…`` or a hub
+    id.
 
     Raises:
         InputError: there is no such model, or it is of a kind that is not supported.
@@ -49,31 +51,42 @@ def locate(model: str) -> Location:
     if model.startswith("open_clip:"):
         return _open_clip(model)
     if model.startswith("timm:"):
-        raise InputError("not supported: timm models", model, "use transformers' or OpenCLIP's")
+        return _timm(model)
     path = Path(model)
     if path.is_dir():
         return _directory(path, path.resolve().name)
     if path.is_file():
         if path.suffix not in {".safetensors", ".bin", ".pt"}:
             raise InputError("not a checkpoint", path, "give a model directory")
+        if not any((path.parent / name).exists() for name in LIBRARIES.values()):
+            return Location(path.stem, "bare", path, None, {})
         return _directory(path.parent, path.resolve().parent.name, path)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return _directory(_hub(model), model)
     raise InputError(
         "no such model",
         model,
-        "give `scenes`, a model directory, open_clip:NAME/TAG or a Hugging Face id",
+        "give `scenes`, a model directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id",
     )
 
 
-LIBRARIES = {"transformers": "config.json", "open_clip": OPEN_CLIP_CONFIG}
+LIBRARIES = {
+    "transformers": "config.json",
+    "open_clip": OPEN_CLIP_CONFIG,
+    "timm": "config.json",
+}
+
+
+def _is_timm(document: dict[str, Any]) -> bool:
+    """timm's config has transformers' file name, but an architecture and no ``model_type``."""
+    return "architecture" in document and "model_type" not in document
 
 
 def _directory(
     folder: Path,
     name: str,
     weights: Path | None = None,
-    libraries: tuple[str, ...] = tuple(LIBRARIES),
+    libraries: tuple[str, ...] = ("transformers", "open_clip"),
 ) -> Location:
     """A model's directory; one that two libraries can read is taken as the first's."""
     configured = [n for n in libraries if (folder / LIBRARIES[n]).exists()]
@@ -84,6 +97,9 @@ def _directory(
             folder,
             "save the model there with save_pretrained",
         )
+    document = _json(folder / LIBRARIES[configured[0]])
+    if _is_timm(document):
+        configured = ["timm"]
     own = {library: find_weights(folder, library) for library in configured}
     library = next((n for n in configured if own[n]), configured[0])
     found = weights or own[library]
@@ -95,9 +111,9 @@ def _directory(
         )
     loads_these = own[library] is not None and found.resolve() == own[library].resolve()  # type: ignore[union-attr]
     document = _json(folder / LIBRARIES[library])
-    if library == "open_clip":
+    if library in {"open_clip", "timm"}:
         loader = (f"local-dir:{folder.resolve()}",)
-        config = document.get("model_cfg", document)
+        config = document if library == "timm" else document.get("model_cfg", document)
     else:
         loader = (str(folder),)
         config = _transformers_config(str(folder))
@@ -174,3 +190,32 @@ def _open_clip(model: str) -> Location:
         ) from error
     config = open_clip.get_model_config(architecture)
     return Location(model, "open_clip", weights, (architecture, tag), config)
+
+
+def _timm(model: str) -> Location:
+    """``timm:NAME`` or ``timm:NAME.TAG``, from the hub repository that timm names for it."""
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    name = model.removeprefix("timm:").removeprefix("hf-hub:")
+    if "/" in name:
+        return _directory(_hub(name), model)
+    architecture = name.split(".")[0]
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
+        todo = f"nearest: {', '.join(near) or 'none; see timm.list_models()'}"
+        raise InputError("timm has no such model", name, todo)
+    try:
+        settings = get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError:
+        settings = None
+    if settings is None or not settings.hf_hub_id:
+        tags = [n for n in timm.list_pretrained() if n.split(".")[0] == architecture]
+        todo = f"one of {', '.join(tags) or 'none'}"
+        raise InputError("timm has no weights on the hub for it", name, todo)
+    folder = _hub(settings.hf_hub_id)
+    named = folder / settings.hf_hub_filename if settings.hf_hub_filename else None
+    found = named or find_weights(folder, "timm")
+    if found is None:
+        raise InputError(f"no weights ({', '.join(WEIGHTS['timm'])})", folder, "fetch them again")
+    return Location(model, "timm", found, (name,), {"architecture": architecture})

@@ -2,68 +2,81 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
-from sithctl.kinds import Readout, Step
-from sithctl.models.families import FAMILIES, Family, StepNames
+from sithctl.kinds import Readout
+from sithctl.models.families import (
+    FAMILIES,
+    OPEN_CLIP,
+    OPEN_CLIP_TEXT,
+    OPEN_CLIP_TIMM,
+    TIMM,
+    Family,
+)
 from sithctl.models.locate import Location, locate
+from sithctl.models.names import Layout
+from sithctl.models.sizes import Sizes, from_config, from_tensors
+from sithctl.models.structure import refuse, unknown
+from sithctl.models.weights import LayerWeights, Tower
 
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """One layer's tensors as stored, in float64.
-
-    Attributes:
-        norm_weight, norm_bias: (width,), the LayerNorm before attention.
-        value_weight: (heads · head_dim, width); value_bias: (heads · head_dim,) or None.
-        output_weight: (width, heads · head_dim).
-        layer_scale: (width,) or None.
-    """
-
-    norm_weight: Tensor
-    norm_bias: Tensor
-    value_weight: Tensor
-    value_bias: Tensor | None
-    output_weight: Tensor
-    layer_scale: Tensor | None
-
-    def named(self) -> dict[str, Tensor]:
-        return {name: t for name, t in vars(self).items() if t is not None}
+TOWERS = ("vision", "text")
+__all__ = ["LayerWeights", "Model", "open_model"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A located model whose single tensors can be read; no module is built."""
+    """A located model whose single tensors can be read; no module is built.
+
+    Attributes:
+        location: where it lies.
+        family: its entry in the table.
+        tower: its tensors.
+    """
 
     location: Location
     family: Family
-    checkpoint: Checkpoint
-    prefix: str
-    layers: int
-    width: int
-    heads: int
-    epsilon: float
+    tower: Tower
 
     @property
     def name(self) -> str:
         return self.location.name
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        return self.tower.checkpoint
+
+    @property
+    def layers(self) -> int:
+        return self.tower.sizes.layers
+
+    @property
+    def width(self) -> int:
+        return self.tower.sizes.width
+
+    @property
+    def heads(self) -> int:
+        return self.tower.sizes.heads
+
+    @property
+    def epsilon(self) -> float:
+        return self.tower.sizes.epsilon
+
+    @cached_property
     def head_dim(self) -> int:
-        return self.width // self.heads
+        output = self.tower.name(self.tower.layout.output.weight)
+        return self.checkpoint.shape(output)[1] // self.heads
 
     def architecture(self) -> dict[str, Any]:
         """Family and sizes, as artefacts carry them."""
         return {
             "family": self.family.name,
+            "tower": self.family.tower,
+            "norm": self.tower.sizes.norm,
             "layers": self.layers,
             "heads": self.heads,
             "width": self.width,
@@ -71,83 +84,54 @@ class Model:
         }
 
     def layer(self, layer: int) -> LayerWeights:
-        """The tensors of one layer, counted from 0.
+        """The tensors of one layer, counted from 0, in float64.
 
         Raises:
-            InputError: a tensor is missing, holds a NaN, or has another shape than the config
-                says.
+            InputError: one is missing, holds a NaN, or has another shape than the config says.
         """
-        family, width = self.family, self.width
-        norm, value = self._name(family.norm, layer), self._name(family.value, layer)
-        output = self._name(family.output, layer)
-        value_weight, value_bias = self._value(value)
-        scale = self._name(family.layer_scale, layer) if family.layer_scale else None
-        return LayerWeights(
-            self._read(f"{norm}.weight", width),
-            self._read(f"{norm}.bias", width),
-            value_weight,
-            value_bias,
-            self._read(f"{output}.weight", width, width),
-            self._read(scale, width) if scale and scale in self.checkpoint else None,
-        )
+        return self.tower.layer(layer)
+
+    def tensors(self, layers: list[int]) -> list[str]:
+        """The names of the tensors that folding these layers reads."""
+        return list(dict.fromkeys(self.tower.tensors(layers, self.family.readout)))
 
     @cached_property
     def readout(self) -> Readout:
-        """The final norm and the projection, float32 for the artefacts that carry it."""
-        return Readout(tuple(self._step(names) for names in self.family.readout))
+        """From the residual stream to the feature space, float32 for artefacts that carry it.
 
-    def _name(self, template: str, layer: int) -> str:
-        return self.prefix + template.format(l=layer)
-
-    def _read(self, name: str, *shape: int) -> Tensor:
-        tensor = self.checkpoint.read(name)
-        if shape and tuple(tensor.shape) != shape:
+        Raises:
+            InputError: a tensor is missing or has another shape, or there is no norm at all.
+        """
+        steps, width = [], self.width
+        for part in self.family.readout:
+            step = self.tower.step(part, width)
+            if step is not None:
+                steps.append(step)
+                width = step.features or width
+        if not any(step.op.endswith("-norm") for step in steps):
             raise InputError(
-                f"{name} has shape {tuple(tensor.shape)} where the config says {shape}",
+                "not supported: a tower without a final norm",
                 self.checkpoint.path,
-                "check that the config belongs to these weights",
+                "use a checkpoint that has one",
             )
-        return tensor
+        return Readout(tuple(steps))
 
-    def _value(self, name: str) -> tuple[Tensor, Tensor | None]:
-        if not self.family.fused:
-            bias = f"{name}.bias"
-            weight = self._read(f"{name}.weight", self.width, self.width)
-            return weight, self._read(bias, self.width) if bias in self.checkpoint else None
-        bias = f"{name}bias"
-        weight = self._read(f"{name}weight", 3 * self.width, self.width)
-        has_bias = bias in self.checkpoint
-        return (
-            weight[2 * self.width :],
-            self._read(bias, 3 * self.width)[2 * self.width :] if has_bias else None,
-        )
-
-    def _step(self, names: StepNames) -> Step:
-        name = self.prefix + names.name
-        if names.op == "layer-norm":
-            tensors = {
-                "weight": self._read(f"{name}.weight", self.width),
-                "bias": self._read(f"{name}.bias", self.width),
-            }
-            return Step("layer-norm", _float32(tensors), self.epsilon)
-        weight = self._read(name)
-        if names.stored == "out-in":
-            weight = weight.T
-        if weight.ndim != 2 or weight.shape[0] != self.width:
-            raise InputError(
-                f"{name} does not start from the width {self.width}",
-                self.checkpoint.path,
-                "check that the config belongs to these weights",
-            )
-        return Step("linear", _float32({"weight": weight}))
+    @cached_property
+    def space(self) -> str:
+        """Whose feature space this is. A text tower writes into its model's joint space, which
+        the vision tower's read-out names."""
+        if self.family.tower == "vision":
+            return self.readout.space
+        return open_located(self.location, tower="vision").readout.space
 
 
-def _float32(tensors: dict[str, Tensor]) -> dict[str, Any]:
-    return {n: np.ascontiguousarray(t.float().numpy()) for n, t in tensors.items()}
-
-
-def open_model(model: str | Model) -> Model:
+def open_model(model: str | Model, *, tower: str = "vision", heads: int | None = None) -> Model:
     """Find a model and its family; weights are read when asked for.
+
+    Args:
+        model: as on the command line.
+        tower: ``vision``, or ``text`` of a model that has one.
+        heads: of a bare checkpoint, which does not say.
 
     Raises:
         InputError: no such model, an architecture that is not in the table, or a structure that
@@ -155,74 +139,140 @@ def open_model(model: str | Model) -> Model:
     """
     if isinstance(model, Model):
         return model
-    location = locate(model)
-    family = _family(location)
+    if tower not in TOWERS:
+        raise InputError(f"no tower {tower}", None, f"one of {', '.join(TOWERS)}")
+    return open_located(locate(model), tower=tower, heads=heads)
+
+
+def open_located(location: Location, *, tower: str = "vision", heads: int | None = None) -> Model:
+    """The same of a model that is found already."""
     checkpoint = Checkpoint(location.weights)
-    _refuse(family, checkpoint)
-    sizes = _sizes(family, location)
-    prefix = _prefix(family, checkpoint)
-    width = int(sizes["width"])
-    heads = sizes["heads"] if "heads" in sizes else width / sizes["head_width"]
-    if heads < 1 or heads != int(heads) or width % int(heads):
+    if location.library == "bare":
+        return _bare(location, checkpoint, tower, heads)
+    if heads is not None:
         raise InputError(
-            f"{heads:g} heads do not divide the width {width}",
-            location.name,
-            "use the model's own config",
+            "the model's own config says how many heads it has", location.name, "leave out --heads"
         )
-    return Model(
-        location,
-        family,
-        checkpoint,
-        prefix,
-        int(sizes["layers"]),
-        width,
-        int(heads),
-        float(sizes["epsilon"]),
-    )
+    family, sizes = _described(location, checkpoint, tower)
+    refuse(family, checkpoint)
+    layout, prefix = _find(family, checkpoint)
+    return Model(location, family, Tower(checkpoint, prefix, layout, sizes))
 
 
-def _family(location: Location) -> Family:
+def _described(location: Location, checkpoint: Checkpoint, tower: str) -> tuple[Family, Sizes]:
+    """The family and the sizes that a model's config gives."""
+    config, where = location.config, location.name
+    if location.library == "timm":
+        if tower != "vision":
+            raise _no_text(where)
+        return TIMM, _timm_sizes(config["architecture"], config.get("model_args") or {}, where)
     if location.library == "open_clip":
-        return next(f for f in FAMILIES if f.library == "open_clip")
-    kind = str(location.config.get("model_type"))
-    known = {t: f for f in FAMILIES for t in f.model_types}
-    if kind in known:
-        return known[kind]
-    near = difflib.get_close_matches(kind, known, n=1, cutoff=0.0)[0]
+        if tower == "text":
+            refuse(OPEN_CLIP_TEXT, checkpoint)
+            return OPEN_CLIP_TEXT, from_config(OPEN_CLIP_TEXT, config, where)
+        trunk = config.get("vision_cfg", {}).get("timm_model_name")
+        if trunk:
+            arguments = _trunk_arguments(config["vision_cfg"])
+            return OPEN_CLIP_TIMM, _timm_sizes(trunk, arguments, where)
+        refuse(OPEN_CLIP, checkpoint)  # a ResNet has other sizes altogether
+        return OPEN_CLIP, from_config(OPEN_CLIP, config, where)
+    family, config = _transformers(location, checkpoint, tower)
+    return family, from_config(family, config, where)
+
+
+def _trunk_arguments(vision: dict[str, Any]) -> dict[str, Any]:
+    """What OpenCLIP itself passes to timm and changes a trunk's structure."""
+    pool = vision.get("timm_pool")
+    return {"num_classes": 0} | ({"global_pool": pool} if pool else {})
+
+
+def _timm_sizes(architecture: str, arguments: dict[str, Any], where: str) -> Sizes:
+    from sithctl.models.timm_models import sizes_of, skeleton
+
+    return sizes_of(skeleton(architecture, arguments, where), where)
+
+
+def _transformers(
+    location: Location, checkpoint: Checkpoint, tower: str
+) -> tuple[Family, dict[str, Any]]:
+    """The family by ``model_type``: the model's own, or that of a tower inside (LLaVA)."""
+    config = location.config
+    kind = str(config.get("model_type"))
+    towers = {(f.tower, t): f for f in FAMILIES for t in f.model_types}
+    if (tower, kind) in towers:
+        return towers[tower, kind], config
+    if tower == "text":
+        raise _no_text(location.name)
+    for key in ("vision_config", "encoder"):
+        inside = config.get(key)
+        if isinstance(inside, dict) and ("vision", inside.get("model_type")) in towers:
+            return towers["vision", inside["model_type"]], inside
+    raise unknown(kind, location.name, checkpoint)
+
+
+def _no_text(where: str) -> InputError:
+    return InputError("no text tower that could be folded", where, "leave out --tower text")
+
+
+def _bare(location: Location, checkpoint: Checkpoint, tower: str, heads: int | None) -> Model:
+    """A checkpoint without a config: the first family whose names are found in it."""
+    for family in FAMILIES:
+        if family.tower != tower:
+            continue
+        found = _search(family, checkpoint, (*family.prefixes,))
+        if found is None:
+            continue
+        refuse(family, checkpoint)
+        layout, prefix = found
+        sizes = from_tensors(family, layout, prefix, checkpoint, heads)
+        model = Model(location, family, Tower(checkpoint, prefix, layout, sizes))
+        if _reads_out(model):
+            return model
     raise InputError(
-        f"not supported: architecture {kind} (nearest: {near})",
-        location.name,
-        f"one of {', '.join(known)}, or an OpenCLIP ViT",
+        "no config beside it, and tensor names of no family in the table",
+        location.weights,
+        "give the model's whole directory, or see `sithctl models`",
     )
 
 
-def _refuse(family: Family, checkpoint: Checkpoint) -> None:
-    for part, why in (family.refused or {}).items():
-        name = next((n for n in checkpoint.names() if part in n), None)
-        if name:
-            todo = "fold a model whose heads write straight into the residual stream"
-            raise InputError(f"not supported: {why} ({name})", checkpoint.path, todo)
+def _reads_out(model: Model) -> bool:
+    try:
+        return bool(model.readout.steps)
+    except InputError:
+        return False
 
 
-def _sizes(family: Family, location: Location) -> dict[str, float]:
-    sizes: dict[str, float] = {}
-    for key, dotted in family.config.items():
-        value: Any = location.config
-        for part in dotted.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        value = (family.defaults or {}).get(key) if value is None else value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(
-                f"the config does not say {dotted} (found {value})",
-                location.name,
-                "use the model's own config",
-            )
-        sizes[key] = value
-    return sizes
+def _find(family: Family, checkpoint: Checkpoint) -> tuple[Layout, str]:
+    """The layout and the prefix under which the first layer is found; the family's first of
+    each, if under none: then the reader says which tensor is missing."""
+    found = _search(family, checkpoint, family.prefixes)
+    if found is None and family.tower == "vision" and family.library == "transformers":
+        found = _search(family, checkpoint, _other_prefixes(family, checkpoint))
+    return found or (family.layouts[0], family.prefixes[0])
 
 
-def _prefix(family: Family, checkpoint: Checkpoint) -> str:
-    """The prefix under which the first norm is found; the first of all, if under none."""
-    first = family.norm.format(l=0) + ".weight"
-    found = (p for p in family.prefixes if p + first in checkpoint)
-    return next(found, family.prefixes[0])
+def _search(
+    family: Family, checkpoint: Checkpoint, prefixes: tuple[str, ...]
+) -> tuple[Layout, str] | None:
+    for prefix in prefixes:
+        for layout in family.layouts:
+            names = (f"{layout.norm}.weight", layout.value.weight, layout.output.weight)
+            if all(prefix + name.replace("{l}", "0") in checkpoint for name in names):
+                return layout, prefix
+    return None
+
+
+def _other_prefixes(family: Family, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Whatever stands before a first layer, but for other towers'; refuses to choose."""
+    found: set[str] = set()
+    for layout in family.layouts:
+        ending = re.escape(f"{layout.norm}.weight".replace("{l}", "0"))
+        pattern = re.compile(rf"(.+\.){ending}")
+        found |= {m[1] for name in checkpoint.names() if (m := pattern.fullmatch(name))}
+    other = re.compile(r"text|decoder|language|teacher|qformer")
+    chosen = sorted(prefix for prefix in found if not other.search(prefix))
+    if len(chosen) > 1:
+        raise InputError(
+            f"several towers: {', '.join(chosen)}", checkpoint.path, "save the one you mean alone"
+        )
+    return tuple(chosen)

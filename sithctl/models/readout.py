@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sithctl.errors import InputError
-from sithctl.kinds import Readout
+from sithctl.kinds import Readout, Step
+
+NORMS = ("layer-norm", "rms-norm")
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "relu": F.relu,
+    "silu": F.silu,
+}
 
 
 def read_out(vectors: Tensor, readout: Readout) -> Tensor:
@@ -25,16 +39,40 @@ def read_out(vectors: Tensor, readout: Readout) -> Tensor:
     out = vectors
     for step in readout.steps:
         tensors = {n: torch.as_tensor(t).to(out) for n, t in step.tensors.items()}
-        if step.op == "layer-norm":
-            out = F.layer_norm(
-                out, out.shape[-1:], tensors["weight"], tensors["bias"], step.epsilon or 0.0
-            )
+        if step.op in NORMS:
+            out = _norm(out, tensors, step)
         elif step.op == "linear":
-            out = out @ tensors["weight"]
-            out = out + tensors["bias"] if "bias" in tensors else out
+            out = _linear(out, tensors)
+        elif step.op in {"mlp", "residual-mlp"}:
+            out = _mlp(out, tensors, step)
         else:
             raise InputError(f"unknown read-out step {step.op}", None, "upgrade sithctl")
     return out
+
+
+def _norm(x: Tensor, tensors: dict[str, Tensor], step: Step, prefix: str = "") -> Tensor:
+    weight, bias = tensors[f"{prefix}weight"], tensors.get(f"{prefix}bias")
+    if step.op == "rms-norm":
+        return F.rms_norm(x, x.shape[-1:], weight, step.epsilon)
+    return F.layer_norm(x, x.shape[-1:], weight, bias, step.epsilon or 0.0)
+
+
+def _linear(x: Tensor, tensors: dict[str, Tensor], prefix: str = "") -> Tensor:
+    out = x @ tensors[f"{prefix}weight"]
+    return out + tensors[f"{prefix}bias"] if f"{prefix}bias" in tensors else out
+
+
+def _mlp(x: Tensor, tensors: dict[str, Tensor], step: Step) -> Tensor:
+    act = ACTIVATIONS.get(step.activation or "")
+    if act is None:
+        raise InputError(
+            f"not supported: activation {step.activation} in the read-out",
+            None,
+            f"one of {', '.join(ACTIVATIONS)}",
+        )
+    inner = _norm(x, tensors, step, "norm.") if "norm.weight" in tensors else x
+    out = _linear(act(_linear(inner, tensors, "first.")), tensors, "second.")
+    return x + out if step.op == "residual-mlp" else out
 
 
 def centred_features(vectors: Tensor, readout: Readout, mean: Tensor) -> Tensor:
@@ -50,8 +88,10 @@ def centred_features(vectors: Tensor, readout: Readout, mean: Tensor) -> Tensor:
 
 
 def is_linear_after_norm(readout: Readout) -> bool:
-    """Whether the read-out is one norm and at most one linear map, so that it can be undone."""
-    return [step.op for step in readout.steps] in (["layer-norm"], ["layer-norm", "linear"])
+    """Whether the read-out is one norm and at most one linear map, so that it can be undone as far
+    as that goes."""
+    first, *rest = (step.op for step in readout.steps)
+    return first in NORMS and rest in ([], ["linear"])
 
 
 def to_residual(features: Tensor, readout: Readout) -> Tensor:

@@ -1,20 +1,18 @@
-"""Train the bundled model: ``python -m sithctl.scenes.train --out DIR``.
+"""Train the bundled models: ``python -m sithctl.scenes.train --out DIR``.
 
-First the vision tower learns the factors from labels, one linear classifier a factor, and single
-attention heads learn theirs (``lessons``); then both towers learn to match captions with pictures.
-Contrastive training alone needs many times the steps.
+The CLIP (``--objective contrastive``): first its vision tower learns the factors from labels, one
+linear classifier a factor, and single attention heads learn theirs (``lessons``); then both towers
+learn to match captions with pictures. Contrastive training alone needs many times the steps.
 A caption's positives are all the pictures of the batch that it is true of: with the own picture
 alone, a short caption ("crimson") would be told that every other red picture is wrong.
+
+The classifier (``--objective classification``, see ``classifier``) is a ViT without a text tower.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import math
-import sys
-import time
 from pathlib import Path
 
 import torch
@@ -23,73 +21,48 @@ from torch import Tensor, nn
 from transformers import CLIPModel
 
 from sithctl.scenes.captions import alone
+from sithctl.scenes.classifier import Classification
 from sithctl.scenes.factors import FACTORS
 from sithctl.scenes.lessons import Lessons
+from sithctl.scenes.loop import CHECKPOINT, Trainer, data_seed, keep_memory
 from sithctl.scenes.model import build_model, build_processor, build_tokenizer, pixels
 from sithctl.scenes.world import BIAS, captions, draw, holds
 from sithctl.scenes.zero_shot import accuracy, spurious
 
-CHECKPOINT = "training.pt"
 
-
-class Trainer:
-    """The model, its optimiser and the step it has come to; resumes from its own checkpoint."""
+class Contrastive(Trainer):
+    """Trains the bundled CLIP: a warm-up on labels, then captions."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.device = torch.device(options.device)
+        device = torch.device(options.device)
         self.tokenizer = build_tokenizer()
-        self.model: CLIPModel = build_model(self.tokenizer, options.seed).to(self.device)
+        self.model: CLIPModel = build_model(self.tokenizer, options.seed).to(device)
         width = self.model.config.vision_config.hidden_size
-        self.heads = nn.ModuleList(nn.Linear(width, len(f.values)) for f in FACTORS)
-        self.heads.to(self.device)
+        self.heads = nn.ModuleList(nn.Linear(width, len(f.values)) for f in FACTORS).to(device)
         self.lessons = Lessons(self.model.vision_model)
-        self.step = 0
-        self._restart_optimiser()
+        super().__init__(options, {"model": self.model, "heads": self.heads})
 
-    def _restart_optimiser(self) -> None:
-        named = [*self.model.named_parameters(), *self.heads.named_parameters()]
-        decayed = [p for n, p in named if p.ndim > 1 and "embedding" not in n]
-        others = [p for n, p in named if not (p.ndim > 1 and "embedding" not in n)]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-            betas=(0.9, 0.98),
-        )
+    @property
+    def phases(self) -> list[tuple[str, int, float]]:
+        options = self.options
+        return [
+            ("labels", options.warm_up, options.warm_up_rate),
+            ("match ", options.steps, options.rate),
+        ]
 
-    def run(self, until: int | None = None) -> None:
-        """Go on to the last step, or to step ``until``."""
-        warm_up, total = self.options.warm_up, self.options.warm_up + self.options.steps
-        total = min(total, until or total)
-        started, first = time.monotonic(), self.step
-        self.model.train()
-        while self.step < total:
-            if self.step == warm_up and warm_up:
-                self._restart_optimiser()
-            warming = self.step < warm_up
-            rate = _rate(
-                self.step if warming else self.step - warm_up,
-                warm_up if warming else self.options.steps,
-                self.options.warm_up_rate if warming else self.options.rate,
-            )
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
-            loss = self._label_loss() if warming else self._contrastive_loss()
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimiser.step()
-            with torch.no_grad():
-                self.model.logit_scale.clamp_(max=math.log(100))
-            self.step += 1
-            if self.step % self.options.every == 0 or self.step in (warm_up, total):
-                seconds = (time.monotonic() - started) / (self.step - first)
-                left = seconds * (total - self.step) / 60
-                self._report(warming, loss.item(), seconds, left)
-                self.save_checkpoint()
+    @property
+    def warming(self) -> bool:
+        return self.step < self.options.warm_up
+
+    def loss(self) -> Tensor:
+        return self._label_loss() if self.warming else self._contrastive_loss()
+
+    def after_step(self) -> None:
+        self.model.logit_scale.clamp_(max=math.log(100))
 
     def _label_loss(self) -> Tensor:
         size, seed = self.options.warm_up_batch, self.options.seed
-        scenes = draw(size, _data_seed(seed, self.step), self.options.bias)
+        scenes = draw(size, data_seed(seed, self.step), self.options.bias)
         seen = self.model.vision_model(pixels(scenes.pictures()).to(self.device)).pooler_output
         targets = scenes.factors.to(self.device)
         return self._taught(seen, targets)
@@ -100,7 +73,7 @@ class Trainer:
         return torch.stack(losses).sum() + self.lessons.loss(self.heads, targets)
 
     def _contrastive_loss(self) -> Tensor:
-        size, seed = self.options.batch, _data_seed(self.options.seed, self.step)
+        size, seed = self.options.batch, data_seed(self.options.seed, self.step)
         scenes = draw(size, seed, self.options.bias)
         texts, claims = captions(scenes, seed)
         tokens = self.tokenizer(texts, padding=True, return_tensors="pt").to(self.device)
@@ -144,41 +117,12 @@ class Trainer:
         shares = (guesses == scenes.factors).float().mean(0).tolist()
         return {f.name: share for f, share in zip(FACTORS, shares, strict=True)}
 
-    def _report(self, warming: bool, loss: float, seconds: float, left: float) -> None:
-        self.model.eval()
-        if warming:
-            shares, tail = self._label_accuracy(), ""
-        else:
-            shares = accuracy(self.encode_text, self.encode_pictures)
-            pair = spurious(self.encode_text, self.encode_pictures)
-            tail = f" · pair {pair.overall:.2f} worst {pair.worst:.2f}"
-        self.model.train()
-        figures = " ".join(f"{name} {share:.2f}" for name, share in shares.items())
-        phase = "labels" if warming else "match "
-        print(
-            f"{phase} {self.step:5d} loss {loss:.3f} {seconds:.2f} s/step, {left:.0f} min left"
-            f" · {figures}{tail}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def save_checkpoint(self) -> None:
-        path = self.options.out / CHECKPOINT
-        state = {
-            "model": self.model.state_dict(),
-            "heads": self.heads.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-        }
-        torch.save(state, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
-
-    def resume(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.heads.load_state_dict(state["heads"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+    def figures(self) -> str:
+        if self.step <= self.options.warm_up:
+            return _line(self._label_accuracy())
+        pair = spurious(self.encode_text, self.encode_pictures)
+        shares = accuracy(self.encode_text, self.encode_pictures)
+        return f"{_line(shares)} · pair {pair.overall:.2f} worst {pair.worst:.2f}"
 
     def save_model(self) -> None:
         self.model.save_pretrained(self.options.out)
@@ -202,32 +146,24 @@ def _one_way(logits: Tensor, true: Tensor) -> Tensor:
     return -(target * logits.log_softmax(1)).sum(1).mean()
 
 
-def _rate(step: int, steps: int, peak: float) -> float:
-    ramp = min(1.0, (step + 1) / 100)
-    return peak * ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+def _line(shares: dict[str, float]) -> str:
+    return " ".join(f"{name} {share:.2f}" for name, share in shares.items())
 
 
-def _data_seed(seed: int, step: int) -> int:
-    return (seed + 1) * 1_000_000 + step
-
-
-def keep_memory() -> None:
-    """Tell glibc to keep freed memory: handing large activations back to the kernel and faulting
-    them in again every step costs more than the arithmetic."""
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        trim_threshold, mmap_max = -1, -4  # malloc.h
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)
+OBJECTIVES: dict[str, type[Contrastive] | type[Classification]] = {
+    "contrastive": Contrastive,
+    "classification": Classification,
+}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m sithctl.scenes.train",
-        description="Train the bundled CLIP on the rendered world.",
+        description="Train a bundled model on the rendered world.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the trained model")
+    parser.add_argument("--objective", choices=OBJECTIVES, default="contrastive")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warm-up", type=int, default=2000, help="steps on factor labels")
     parser.add_argument("--warm-up-batch", type=int, default=128)
@@ -240,21 +176,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--bias",
         type=float,
-        default=BIAS,
-        help="share of the spurious shapes put in their own scene",
+        help=f"share of the spurious shapes put in their own scene "
+        f"(contrastive: {BIAS}; classification: 0)",
     )
     parser.add_argument("--every", type=int, default=100, help="steps between reports")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--until", type=int, help="stop early, after so many steps in all")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    contrastive = options.objective == "contrastive"
+    if options.bias is None:
+        options.bias = BIAS if contrastive else 0.0
+    return options
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     keep_memory()
-    trainer = Trainer(options)
+    trainer = OBJECTIVES[options.objective](options)
     checkpoint = options.out / CHECKPOINT
     if options.resume and checkpoint.exists():
         trainer.resume(checkpoint)

@@ -33,16 +33,19 @@ class Factors:
     constant: Tensor
 
 
-def fold_layer(weights: LayerWeights, heads: int, *, plain: bool = False) -> Factors:
+def fold_layer(
+    weights: LayerWeights, heads: int, *, plain: bool = False, centre: bool = True
+) -> Factors:
     """Thin factors of one layer's value-output matrices, W_VO = A @ B on row vectors.
 
     Centring is exact where every reader of the residual stream is a LayerNorm: none of them sees
-    the all-ones direction, neither in what a head reads nor in what it writes.
+    the all-ones direction, neither in what a head reads nor in what it writes. An RMSNorm does.
 
     Args:
         weights: the layer's tensors, float64.
-        heads: how many heads share the width.
+        heads: how many heads share what attention writes.
         plain: fold and centre nothing, as SITH's own script does unless told.
+        centre: False where norms are RMSNorms.
     """
     width = weights.norm_weight.shape[0]
     value = weights.value_weight if plain else weights.value_weight * weights.norm_weight
@@ -51,10 +54,12 @@ def fold_layer(weights: LayerWeights, heads: int, *, plain: bool = False) -> Fac
     if weights.layer_scale is not None:
         output = output * weights.layer_scale.unsqueeze(1)
     writer = output.T.reshape(heads, -1, width)
-    constant = weights.value_weight @ weights.norm_bias
+    constant = value.new_zeros(value.shape[0])
+    if weights.norm_bias is not None:
+        constant = constant + weights.value_weight @ weights.norm_bias
     if weights.value_bias is not None:
         constant = constant + weights.value_bias
-    if not plain:
+    if centre and not plain:
         reader = reader - reader.mean(1, keepdim=True)
         writer = writer - writer.mean(2, keepdim=True)
     return Factors(reader, writer, constant.reshape(heads, -1))
@@ -64,6 +69,8 @@ def fold(
     model: str | Model = "scenes",
     layers: str | int | Sequence[int] | None = None,
     *,
+    tower: str = "vision",
+    heads: int | None = None,
     plain: bool = False,
     dtype: str = "float32",
 ) -> Heads:
@@ -72,7 +79,9 @@ def fold(
     Args:
         model: a name as on the command line, or an opened model.
         layers: ``20-23``, ``-4-`` or numbers; all when None.
-        plain: neither fold the LayerNorm nor centre.
+        tower: ``vision``, or ``text`` of a model that has one.
+        heads: of a bare checkpoint, which does not say how many it has.
+        plain: neither fold the norm nor centre.
         dtype: of the result, ``float32`` or ``float64``; the work is done in float64.
 
     Returns:
@@ -81,24 +90,27 @@ def fold(
     Raises:
         InputError: a layer out of range, a missing tensor, NaN weights, an unknown architecture.
     """
-    model = open_model(model)
+    model = open_model(model, tower=tower, heads=heads)
     if dtype not in DTYPES:
         raise InputError(f"no dtype {dtype} for heads", None, f"one of {', '.join(DTYPES)}")
     chosen = select_layers(layers, model.layers, model.name, hint="or name another MODEL")
+    centre = model.tower.sizes.norm == "layer-norm"
     folded: dict[int, HeadFactors] = {}
     digests: dict[int, str] = {}
     for layer in chosen:
         weights = model.layer(layer)
         digests[layer] = digest_of({}, {n: t.numpy() for n, t in weights.named().items()})
-        factors = fold_layer(weights, model.heads, plain=plain)
+        factors = fold_layer(weights, model.heads, plain=plain, centre=centre)
         folded[layer] = HeadFactors(
             *(_numpy(t, dtype) for t in (factors.reader, factors.writer, factors.constant))
         )
     readout = model.readout
     parameters = {"model": model.name, "layers": chosen, "plain": plain, "dtype": dtype}
+    if model.family.tower != "vision":
+        parameters["tower"] = model.family.tower
     weights_digest = digest_of([readout.space, *digests.values()], {})
     return Heads(
-        Identity(model.name, readout.space, digests),
+        Identity(model.name, model.space, digests),
         (entry("fold", parameters, {"model": weights_digest}),),
         model.architecture(),
         folded,

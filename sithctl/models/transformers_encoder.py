@@ -1,0 +1,135 @@
+"""Features from transformers' models: CLIPs, and vision models without a text tower."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sithctl.errors import InputError
+from sithctl.models.encoders import Batch, Encoder
+from sithctl.models.families import CLIP_TOWER
+from sithctl.models.locate import Location
+from sithctl.models.model import Model, open_located
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class TransformersEncoder(Encoder):
+    """A model of transformers', and of it the feature that its read-out gives."""
+
+    def __init__(self, location: Location, device: str, dtype: str, batch_size: int) -> None:
+        super().__init__(location, device, dtype, batch_size)
+        from transformers import AutoImageProcessor, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # progress is the commands' to show
+        folder = (location.loader or ("",))[0]
+        opened = open_located(location)
+        self.pooled = opened.family.pooled
+        self.model = _load(opened, folder, self.dtype).to(self.device).eval()
+        if hasattr(self.model.config, "mask_ratio"):
+            self.model.config.mask_ratio = 0.0  # a masked autoencoder drops patches otherwise
+        self.has_text = hasattr(self.model, "get_text_features")
+        self.processor: Any = _optional(AutoImageProcessor.from_pretrained, folder)
+        self.tokenizer: Any = None
+        if self.has_text:
+            self.tokenizer = _optional(AutoTokenizer.from_pretrained, folder)
+            self.context = self.model.config.text_config.max_position_embeddings
+        if self.tokenizer is not None:
+            self.context = min(self.context, self.tokenizer.model_max_length)
+            self._probe_trimming()
+
+    def _tokenise(self, texts: Sequence[str]) -> tuple[Batch, list[int]]:
+        if self.tokenizer is None:
+            raise InputError(
+                "no tokenizer", self.location.name, "save it there with save_pretrained"
+            )
+        full = self.tokenizer(list(texts), add_special_tokens=True)["input_ids"]
+        self.truncated += sum(len(ids) > self.context for ids in full)
+        # All that the tokenizer returns goes in: where it returns a mask, the tower needs it.
+        batch = self.tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.context,
+            return_tensors="pt",
+        )
+        return dict(batch), [min(len(ids), self.context) for ids in full]
+
+    @torch.inference_mode()
+    def _text_features(self, tokens: Batch) -> Tensor:
+        return _feature(self.model.get_text_features(**tokens), "pooler")
+
+    def _image_features(self, batch: Batch) -> Tensor:
+        if hasattr(self.model, "get_image_features"):
+            return _feature(self.model.get_image_features(**batch), "pooler")
+        return _feature(self.model(**batch), self.pooled)
+
+    def _preprocess(self, images: Sequence[Image]) -> Batch:
+        if self.processor is None:
+            raise InputError(
+                "no image processor", self.location.name, "save it there with save_pretrained"
+            )
+        rgb = [image.convert("RGB") for image in images]
+        return dict(self.processor(images=rgb, return_tensors="pt"))
+
+
+def _load(opened: Model, folder: str, dtype: torch.dtype) -> Any:
+    """The tower, or the whole CLIP: by the class that the config names, so that no part of the
+    read-out is left out, and never more than the tower of a language model."""
+    import transformers
+
+    options: dict[str, Any] = {}
+    named = (opened.location.config.get("architectures") or [""])[0]
+    kind = getattr(transformers, str(named), transformers.AutoModel)
+    inside = opened.location.config.get("model_type") not in opened.family.model_types
+    if opened.family is CLIP_TOWER and not inside:
+        steps = [step.op for step in opened.readout.steps]
+        kind = transformers.CLIPVisionModelWithProjection
+        kind = kind if "linear" in steps else transformers.CLIPVisionModel
+    elif opened.family.within or inside:
+        kind = transformers.AutoModel
+    if inside:
+        whole = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        options["config"] = getattr(whole, "vision_config", None) or whole.encoder
+        options["key_mapping"] = {"^" + opened.tower.prefix.replace(".", r"\."): ""}
+    model, report = kind.from_pretrained(
+        folder, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
+    )
+    _check_complete(report["missing_keys"], opened)
+    whole = hasattr(model, "get_image_features") or hasattr(model, "visual_projection")
+    return model if whole else model.base_model  # a classifier's features stand before its head
+
+
+def _check_complete(missing: Collection[str], opened: Model) -> None:
+    """The library starts what a checkpoint lacks at random, with no more than a warning."""
+    if opened.family.pooled == "class":
+        missing = [name for name in missing if "pooler." not in name]  # that is not read
+    if missing:
+        raise InputError(
+            f"the checkpoint lacks {len(missing)} of the model's weights: {min(missing)}",
+            opened.location.weights,
+            "use a whole checkpoint",
+        )
+
+
+def _optional(load: Any, folder: str) -> Any:
+    try:
+        return load(folder, trust_remote_code=False)
+    except (OSError, ValueError):
+        return None
+
+
+def _feature(output: Any, pooled: str) -> Tensor:
+    """The feature in a library's output: its own pooled one, or the normed class token."""
+    if isinstance(output, Tensor):
+        return output
+    if pooled == "class":
+        return output.last_hidden_state[:, 0]
+    projected = getattr(output, "image_embeds", None)
+    feature = output.pooler_output if projected is None else projected
+    return output.last_hidden_state.mean(1) if feature is None else feature

@@ -1,0 +1,215 @@
+"""From a family's names to tensors: one layer's weights, and the read-out's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sithctl.checkpoints.reader import Checkpoint
+from sithctl.errors import InputError
+from sithctl.kinds import Step
+from sithctl.models.names import Layout, LinearPart, Matrix, MlpPart, NormPart, Part
+from sithctl.models.sizes import Sizes
+
+CHECK = "check that the config belongs to these weights"
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """One layer's tensors as stored, in float64.
+
+    Attributes:
+        norm_weight: (width,), of the norm before attention.
+        norm_bias: (width,), or None where the norm has none.
+        value_weight: (heads · head_dim, width); value_bias: (heads · head_dim,) or None.
+        output_weight: (width, heads · head_dim); output_bias: (width,) or None.
+        layer_scale: (width,) or None.
+    """
+
+    norm_weight: Tensor
+    norm_bias: Tensor | None
+    value_weight: Tensor
+    value_bias: Tensor | None
+    output_weight: Tensor
+    layer_scale: Tensor | None
+
+    def named(self) -> dict[str, Tensor]:
+        return {name: t for name, t in vars(self).items() if t is not None}
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A tower's tensors in a checkpoint, by the names that its family gives them.
+
+    Attributes:
+        prefix: before every name but those that start with ``/``.
+    """
+
+    checkpoint: Checkpoint
+    prefix: str
+    layout: Layout
+    sizes: Sizes
+
+    def layer(self, layer: int) -> LayerWeights:
+        """The tensors of one layer, counted from 0.
+
+        Raises:
+            InputError: one is missing, holds a NaN, or has another shape than the config says.
+        """
+        names, width = self.layout, self.sizes.width
+        norm = self.name(names.norm, layer)
+        output, _ = self._matrix(names.output, layer)
+        self._expect(names.output.weight, layer, output, width)
+        inner = output.shape[1]
+        if inner % self.sizes.heads:
+            raise InputError(
+                f"{self.sizes.heads} heads do not divide the {inner} columns of "
+                f"{self.name(names.output.weight, layer)}",
+                self.checkpoint.path,
+                CHECK,
+            )
+        value, bias = self._matrix(names.value, layer)
+        self._expect(names.value.weight, layer, value, inner, width)
+        scale = next(
+            (n for s in names.scale if (n := self.name(s, layer)) in self.checkpoint), None
+        )
+        return LayerWeights(
+            self._vector(f"{norm}.weight", width),
+            self._vector(f"{norm}.bias", width) if f"{norm}.bias" in self.checkpoint else None,
+            value,
+            bias,
+            output,
+            self._vector(scale, width) if scale else None,
+        )
+
+    def step(self, part: Part, width: int) -> Step | None:
+        """One step of the read-out; None where the model lacks this part.
+
+        Args:
+            part: its names.
+            width: what it starts from.
+
+        Raises:
+            InputError: a tensor is missing, or does not start from ``width``.
+        """
+        if part.when is not None and self.name(part.when) not in self.checkpoint:
+            return None
+        if isinstance(part, NormPart):
+            return self._norm(part.names, width)
+        if isinstance(part, LinearPart):
+            return Step("linear", self._linear(part.matrix, width))
+        return self._mlp(part, width)
+
+    def tensors(self, layers: list[int], parts: tuple[Part, ...]) -> Iterator[str]:
+        """The names of all tensors that folding these layers reads."""
+        for layer in layers:
+            names = self.layout
+            norm = self.name(names.norm, layer)
+            scales = [self.name(s, layer) for s in names.scale]
+            value = self._names(names.value, layer)
+            yield from self._there([f"{norm}.weight", f"{norm}.bias", *value])
+            yield from self._there([self.name(names.output.weight, layer), *scales])
+        for part in parts:
+            if part.when is None or self.name(part.when) in self.checkpoint:
+                yield from self._there(self._part_names(part))
+
+    def name(self, template: str, layer: int = 0) -> str:
+        name = template.replace("{l}", str(layer))
+        return name[1:] if name.startswith("/") else self.prefix + name
+
+    def _there(self, names: list[str]) -> list[str]:
+        return [name for name in names if name in self.checkpoint]
+
+    def _names(self, matrix: Matrix, layer: int = 0) -> list[str]:
+        return [self.name(n, layer) for n in (matrix.weight, *matrix.biases)]
+
+    def _part_names(self, part: Part) -> list[str]:
+        if isinstance(part, NormPart):
+            found = self._norm_name(part.names)
+            return [f"{found}.weight", f"{found}.bias"]
+        if isinstance(part, LinearPart):
+            return self._names(part.matrix)
+        norm = [self.name(f"{part.norm}.{n}") for n in ("weight", "bias")] if part.norm else []
+        return [*norm, *self._names(part.first), *self._names(part.second)]
+
+    def _matrix(self, matrix: Matrix, layer: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Weight (out, in) and bias (out,) of a map, of a fused one the last share alone."""
+        name = self.name(matrix.weight, layer)
+        shape = self.checkpoint.shape(name)
+        if len(shape) != 2 or shape[0] % matrix.share:
+            raise self._wrong(name, shape, f"{matrix.share} equal parts")
+        part = slice(shape[0] - shape[0] // matrix.share, None) if matrix.share > 1 else None
+        weight = self.checkpoint.read(name, part)
+        weight = weight.T if matrix.transposed else weight
+        bias = self._bias(matrix, layer, weight.shape[0])
+        return weight, bias
+
+    def _bias(self, matrix: Matrix, layer: int, out: int) -> Tensor | None:
+        found = self._there([self.name(b, layer) for b in matrix.biases])
+        if not found:
+            return None
+        bias = self.checkpoint.read(found[0])
+        # Queries' and keys' biases stand before the values', or are not in this tensor at all.
+        if bias.ndim != 1 or bias.shape[0] not in {out, 2 * out, 3 * out}:
+            raise self._wrong(found[0], tuple(bias.shape), f"({out},) or a multiple")
+        return bias[-out:]
+
+    def _linear(self, matrix: Matrix, width: int) -> dict[str, Any]:
+        weight, bias = self._matrix(matrix)
+        if weight.shape[1] != width:
+            raise InputError(
+                f"{self.name(matrix.weight)} does not start from the width {width}",
+                self.checkpoint.path,
+                CHECK,
+            )
+        tensors = {"weight": weight.T} | ({} if bias is None else {"bias": bias})
+        return _float32(tensors)
+
+    def _norm_name(self, names: tuple[str, ...]) -> str:
+        found = (n for n in map(self.name, names) if f"{n}.weight" in self.checkpoint)
+        return next(found, self.name(names[0]))
+
+    def _norm(self, names: tuple[str, ...], width: int) -> Step:
+        return Step(
+            self.sizes.norm, self._affine(self._norm_name(names), width), self.sizes.epsilon
+        )
+
+    def _affine(self, name: str, width: int) -> dict[str, Any]:
+        tensors = {"weight": self._vector(f"{name}.weight", width)}
+        if f"{name}.bias" in self.checkpoint:
+            tensors["bias"] = self._vector(f"{name}.bias", width)
+        return _float32(tensors)
+
+    def _mlp(self, part: MlpPart, width: int) -> Step:
+        first = self._linear(part.first, width)
+        second = self._linear(part.second, first["weight"].shape[1])
+        maps = {"first": first, "second": second}
+        if part.norm is not None and f"{self.name(part.norm)}.weight" in self.checkpoint:
+            maps["norm"] = self._affine(self.name(part.norm), width)
+        tensors = {f"{a}.{b}": t for a, named in maps.items() for b, t in named.items()}
+        op = "residual-mlp" if part.norm is not None else "mlp"
+        epsilon = self.sizes.epsilon if "norm" in maps else None
+        return Step(op, tensors, epsilon, self.sizes.activation)
+
+    def _vector(self, name: str, width: int) -> Tensor:
+        tensor = self.checkpoint.read(name)
+        if tuple(tensor.shape) != (width,):
+            raise self._wrong(name, tuple(tensor.shape), f"({width},)")
+        return tensor
+
+    def _expect(self, template: str, layer: int, tensor: Tensor, *shape: int) -> None:
+        if tuple(tensor.shape[: len(shape)]) != shape:
+            wanted = str(shape if len(shape) > 1 else f"({shape[0]}, …)")
+            raise self._wrong(self.name(template, layer), tuple(tensor.shape), wanted)
+
+    def _wrong(self, name: str, found: tuple[int, ...], wanted: str) -> InputError:
+        said = f"{name} has shape {found} where the config says {wanted}"
+        return InputError(said, self.checkpoint.path, CHECK)
+
+
+def _float32(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    return {n: np.ascontiguousarray(t.float().numpy()) for n, t in tensors.items()}
