@@ -195,7 +195,7 @@ def test_hub_names_are_found_where_the_hub_keeps_them(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(both))
     assert open_model("someone/clip").family.name == "CLIP"
     model = open_model("open_clip:hf-hub:someone/clip")
-    assert model.family.name == "OpenCLIP ViT"
+    assert model.family.name == "OpenCLIP ViT, CoCa"
     assert model.name == "open_clip:hf-hub:someone/clip"
 
 

@@ -15,6 +15,7 @@ from sithctl.commands.explain import explain
 from sithctl.commands.fold import fold
 from sithctl.commands.info import info
 from sithctl.commands.mean import mean
+from sithctl.commands.models import models
 from sithctl.commands.svd import svd
 from sithctl.views.console import output
 
@@ -43,7 +44,7 @@ def _options(
 ) -> None: ...
 
 
-for _command in (fold, svd, encode_pool, mean, decompose, explain, info):
+for _command in (fold, svd, encode_pool, mean, decompose, explain, models, info):
     app.command(_command.__name__.replace("_", "-"))(_command)
 
 

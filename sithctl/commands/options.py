@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-MODEL_HELP = "scenes, a directory, open_clip:NAME/TAG or a Hugging Face id."
+MODEL_HELP = "scenes, a directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id."
 
 
 class Method(StrEnum):
@@ -29,6 +29,11 @@ class Pole(StrEnum):
     both = "both"
     plus = "+"
     minus = "-"
+
+
+class Tower(StrEnum):
+    vision = "vision"
+    text = "text"
 
 
 class Precision(StrEnum):
@@ -60,6 +65,13 @@ ModelOpt = Annotated[
 LayersOpt = Annotated[
     str | None,
     typer.Option("--layers", help="Layers, from 0: 5, 20-23, 20,22 or -4- (the last four)."),
+]
+TowerOpt = Annotated[
+    Tower, typer.Option("--tower", help="Which tower's heads: vision, or a CLIP's text tower.")
+]
+HeadsOpt = Annotated[
+    int | None,
+    typer.Option("--heads", min=1, help="Heads a layer, of a checkpoint without a config."),
 ]
 OutOpt = Annotated[
     str | None, typer.Option("--output", "-o", help="The file to write; - or nothing is a pipe.")

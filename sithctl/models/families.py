@@ -11,6 +11,7 @@ from sithctl.models.names import (
     LinearPart,
     Matrix,
     MlpPart,
+    NormPart,
     Part,
     linear,
     norm,
@@ -37,8 +38,8 @@ class Family:
         tower: ``vision`` or ``text``.
         norm: ``layer-norm``, or ``rms-norm``, which removes no mean: nothing is centred then.
         prefixes: what may stand before the names, tried in order before any other.
-        pooled: what the library's own output calls the tower's feature: ``pooler``, ``class`` (the
-            normed class token) or ``mean``.
+        pooled: where the library's own output has the tower's feature: ``pooler``, or where there
+            is none ``class`` (the normed class token) or ``mean`` (of the normed tokens).
         defaults: of sizes that a config may leave out.
         refused: parts of tensor names → why their presence breaks the algebra.
         example: a published model.
@@ -54,10 +55,18 @@ class Family:
     tower: str = "vision"
     norm: str = "layer-norm"
     prefixes: tuple[str, ...] = ("",)
-    pooled: str = "pooler"
+    pooled: tuple[str, ...] = ("pooler",)
     defaults: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
+
+    @property
+    def reads_out(self) -> list[str]:
+        """The read-out's parts in words; in brackets what not every model has."""
+        words = {NormPart: "norm", LinearPart: "linear", MlpPart: "MLP"}
+        parts = [(words[type(part)], part.when is not None) for part in self.readout]
+        shown = [f"({word})" if optional else word for word, optional in parts]
+        return [word for i, word in enumerate(shown) if i == 0 or word != shown[i - 1]]
 
 
 SIZES = {
@@ -158,7 +167,7 @@ AIMV2_TOWER = Family(
     sizes=SIZES | {"epsilon": "rms_norm_eps"},
     norm="rms-norm",
     prefixes=("vision_model.", *TOWER_PREFIXES),
-    pooled="pooler",
+    pooled=("pooler", "mean"),
     defaults={"epsilon": 1e-5},
     example="apple/aimv2-large-patch14-224",
 )
@@ -204,7 +213,7 @@ VIT = Family(
     readout=(norm("layernorm"),),
     sizes=SIZES,
     prefixes=("", "vit.", "deit."),
-    pooled="class",
+    pooled=("class",),
     defaults={"epsilon": 1e-12},
     example="google/vit-base-patch16-224",
 )
@@ -216,7 +225,7 @@ BEIT = replace(
     layouts=_vit_layouts("layernorm_before", "lambda_1"),
     readout=(norm("pooler.layernorm", "layernorm"),),
     prefixes=("", "beit.", "data2vec_vision."),
-    pooled="pooler",
+    pooled=("pooler", "class"),
     example="microsoft/beit-base-patch16-224",
 )
 

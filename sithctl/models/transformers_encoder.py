@@ -62,11 +62,11 @@ class TransformersEncoder(Encoder):
 
     @torch.inference_mode()
     def _text_features(self, tokens: Batch) -> Tensor:
-        return _feature(self.model.get_text_features(**tokens), "pooler")
+        return _feature(self.model.get_text_features(**tokens), ("pooler",))
 
     def _image_features(self, batch: Batch) -> Tensor:
         if hasattr(self.model, "get_image_features"):
-            return _feature(self.model.get_image_features(**batch), "pooler")
+            return _feature(self.model.get_image_features(**batch), ("pooler",))
         return _feature(self.model(**batch), self.pooled)
 
     def _preprocess(self, images: Sequence[Image]) -> Batch:
@@ -102,12 +102,13 @@ def _load(opened: Model, folder: str, dtype: torch.dtype) -> Any:
     )
     _check_complete(report["missing_keys"], opened)
     whole = hasattr(model, "get_image_features") or hasattr(model, "visual_projection")
-    return model if whole else model.base_model  # a classifier's features stand before its head
+    # A classifier's features stand before its head; a plain model may have a `model` inside, too.
+    return model if whole or type(model).__name__.endswith("Model") else model.base_model
 
 
 def _check_complete(missing: Collection[str], opened: Model) -> None:
     """The library starts what a checkpoint lacks at random, with no more than a warning."""
-    if opened.family.pooled == "class":
+    if opened.family.pooled == ("class",):
         missing = [name for name in missing if "pooler." not in name]  # that is not read
     if missing:
         raise InputError(
@@ -124,12 +125,14 @@ def _optional(load: Any, folder: str) -> Any:
         return None
 
 
-def _feature(output: Any, pooled: str) -> Tensor:
-    """The feature in a library's output: its own pooled one, or the normed class token."""
+def _feature(output: Any, pooled: tuple[str, ...]) -> Tensor:
+    """The feature in a library's output: its own pooled one, or of the normed tokens."""
     if isinstance(output, Tensor):
         return output
-    if pooled == "class":
-        return output.last_hidden_state[:, 0]
-    projected = getattr(output, "image_embeds", None)
-    feature = output.pooler_output if projected is None else projected
-    return output.last_hidden_state.mean(1) if feature is None else feature
+    feature = getattr(output, "image_embeds", None)
+    if feature is None and "pooler" in pooled:
+        feature = output.pooler_output
+    if feature is None:
+        tokens = output.last_hidden_state
+        feature = tokens[:, 0] if "class" in pooled else tokens.mean(1)
+    return feature

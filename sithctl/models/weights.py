@@ -26,7 +26,7 @@ class LayerWeights:
         norm_weight: (width,), of the norm before attention.
         norm_bias: (width,), or None where the norm has none.
         value_weight: (heads · head_dim, width); value_bias: (heads · head_dim,) or None.
-        output_weight: (width, heads · head_dim); output_bias: (width,) or None.
+        output_weight: (width, heads · head_dim).
         layer_scale: (width,) or None.
     """
 
@@ -62,7 +62,7 @@ class Tower:
         """
         names, width = self.layout, self.sizes.width
         norm = self.name(names.norm, layer)
-        output, _ = self._matrix(names.output, layer)
+        output = self._weight(names.output, layer)
         self._expect(names.output.weight, layer, output, width)
         inner = output.shape[1]
         if inner % self.sizes.heads:
@@ -72,7 +72,7 @@ class Tower:
                 self.checkpoint.path,
                 CHECK,
             )
-        value, bias = self._matrix(names.value, layer)
+        value = self._weight(names.value, layer)
         self._expect(names.value.weight, layer, value, inner, width)
         scale = next(
             (n for s in names.scale if (n := self.name(s, layer)) in self.checkpoint), None
@@ -81,7 +81,7 @@ class Tower:
             self._vector(f"{norm}.weight", width),
             self._vector(f"{norm}.bias", width) if f"{norm}.bias" in self.checkpoint else None,
             value,
-            bias,
+            self._bias(names.value, layer, inner),
             output,
             self._vector(scale, width) if scale else None,
         )
@@ -136,17 +136,15 @@ class Tower:
         norm = [self.name(f"{part.norm}.{n}") for n in ("weight", "bias")] if part.norm else []
         return [*norm, *self._names(part.first), *self._names(part.second)]
 
-    def _matrix(self, matrix: Matrix, layer: int = 0) -> tuple[Tensor, Tensor | None]:
-        """Weight (out, in) and bias (out,) of a map, of a fused one the last share alone."""
+    def _weight(self, matrix: Matrix, layer: int = 0) -> Tensor:
+        """A map's weight, (out, in); of a fused one the last share alone."""
         name = self.name(matrix.weight, layer)
         shape = self.checkpoint.shape(name)
         if len(shape) != 2 or shape[0] % matrix.share:
             raise self._wrong(name, shape, f"{matrix.share} equal parts")
         part = slice(shape[0] - shape[0] // matrix.share, None) if matrix.share > 1 else None
         weight = self.checkpoint.read(name, part)
-        weight = weight.T if matrix.transposed else weight
-        bias = self._bias(matrix, layer, weight.shape[0])
-        return weight, bias
+        return weight.T if matrix.transposed else weight
 
     def _bias(self, matrix: Matrix, layer: int, out: int) -> Tensor | None:
         found = self._there([self.name(b, layer) for b in matrix.biases])
@@ -159,7 +157,8 @@ class Tower:
         return bias[-out:]
 
     def _linear(self, matrix: Matrix, width: int) -> dict[str, Any]:
-        weight, bias = self._matrix(matrix)
+        weight = self._weight(matrix)
+        bias = self._bias(matrix, 0, weight.shape[0])
         if weight.shape[1] != width:
             raise InputError(
                 f"{self.name(matrix.weight)} does not start from the width {width}",

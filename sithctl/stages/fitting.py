@@ -12,7 +12,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import Mean, Pool, Spectra
 from sithctl.scenes.bundled import bundled_mean
-from sithctl.stages.mean import mean as mean_of
+from sithctl.stages.mean import mean_of_pool
 
 
 def check_pool(spectra: Spectra, pool: Pool) -> None:
@@ -37,7 +37,8 @@ def check_pool(spectra: Spectra, pool: Pool) -> None:
 def resolve_mean(
     spectra: Spectra, pool: Pool | None, mean: Mean | Literal["none"] | None
 ) -> Mean | None:
-    """The mean to use: the given one, an image pool's own, or the bundled model's.
+    """The mean to use: the given one, that of a pool of the tower's own modality, or the bundled
+    model's.
 
     Args:
         spectra: what is to be explained.
@@ -53,8 +54,7 @@ def resolve_mean(
     if mean == "none":
         return None
     if mean is None:
-        own = mean_of(pool) if pool is not None and pool.modality == "image" else None
-        mean = own or bundled_mean(spectra.model.space)
+        mean = _own_mean(spectra, pool)
     if mean is None:
         raise InputError(
             "a text pool needs the mean of the model's image features, for texts and images lie "
@@ -64,6 +64,14 @@ def resolve_mean(
         )
     _check_mean(spectra, mean)
     return mean
+
+
+def _own_mean(spectra: Spectra, pool: Pool | None) -> Mean | None:
+    """The mean of a pool of the tower's own modality, else the bundled model's of images."""
+    text_tower = spectra.architecture.get("tower", "vision") == "text"
+    if pool is not None and pool.modality == ("text" if text_tower else "image"):
+        return mean_of_pool(pool)
+    return None if text_tower else bundled_mean(spectra.model.space)
 
 
 def _check_mean(spectra: Spectra, mean: Mean) -> None:

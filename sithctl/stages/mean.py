@@ -36,7 +36,13 @@ def mean(
         InputError: no image could be read, or the pool is of texts.
     """
     if isinstance(images, Pool):
-        return _of_pool(images)
+        if images.modality != "image":
+            raise InputError(
+                "the mean of a text pool is not the mean of image features",
+                images.model.name,
+                "give images, or an image pool",
+            )
+        return mean_of_pool(images)
     encoder = load_encoder(model) if isinstance(model, str) else model
     name = encoder.location.name
     identity = Identity(name, open_model(encoder.source).readout.space)
@@ -58,13 +64,8 @@ def mean(
     return Mean(identity, history, total.numpy(), count)
 
 
-def _of_pool(pool: Pool) -> Mean:
-    if pool.modality != "image":
-        raise InputError(
-            "the mean of a text pool is not the mean of image features",
-            pool.model.name,
-            "give images, or an image pool",
-        )
+def mean_of_pool(pool: Pool) -> Mean:
+    """The mean of a pool's own unit-norm rows: of images, or of texts for a text tower."""
     rows = F.normalize(torch.from_numpy(pool.embeddings).double(), dim=-1)
     history = (*pool.history, entry("mean", {}, {"pool": pool.digest}))
     return Mean(pool.model, history, rows.sum(0).numpy(), len(rows))
