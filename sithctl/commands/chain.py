@@ -33,12 +33,14 @@ class Chain:
         pool: a pool file or a word list; the bundled pool when None.
         mean: a file, ``none``, or None.
         options: of ``decompose``.
+        tower: ``vision``, or ``text`` of a model that has one.
     """
 
     model: str
     pool: str | None
     mean: str | None
     options: Options
+    tower: str = "vision"
 
     def codes(self, layers: str | None) -> list[Codes]:
         """Codes of the layers asked for, the model's last four when None: one a layer."""
@@ -59,7 +61,8 @@ class Chain:
 
     def _facts(self) -> dict[str, Any]:
         """The model's name and number of layers, remembered so that torch need not be loaded."""
-        note = folder() / f"facts-{key('facts', {'model': self._model_digest()})}.json"
+        recipe = {"model": self._model_digest(), "tower": self.tower}
+        note = folder() / f"facts-{key('facts', recipe)}.json"
         try:
             facts: dict[str, Any] = json.loads(note.read_text())
             return facts
@@ -67,7 +70,7 @@ class Chain:
             pass
         from sithctl.models.model import open_model
 
-        opened = open_model(self.model)
+        opened = open_model(self.model, tower=self.tower)
         facts = {"name": opened.name, "layers": opened.layers}
         try:
             note.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +95,7 @@ class Chain:
         mean = MEAN if self.mean is None else None if self.mean == "none" else _file(self.mean)
         return {
             "model": self._model_digest(),
+            "tower": self.tower,
             "pool": [file_digest(path) for path in pool],
             "mean": file_digest(mean) if mean and mean.exists() else None,
             "options": self.options.document(),
@@ -107,9 +111,15 @@ class Chain:
 
         mean = load_mean(self.mean)
         with output.working("folding and decomposing heads"):
-            recipe = {"model": self._model_digest(), "layers": layers}
-            spectra = cached("spectra", recipe, Spectra, lambda: svd(fold(self.model, layers)))
-        if self.pool is not None and not _is_artefact(_file(self.pool)):
+            recipe = {"model": self._model_digest(), "tower": self.tower, "layers": layers}
+            spectra = cached(
+                "spectra",
+                recipe,
+                Spectra,
+                lambda: svd(fold(self.model, layers, tower=self.tower)),
+            )
+        words = self.pool is not None and not _is_artefact(_file(self.pool))
+        if words and self.tower == "vision":  # a text tower takes the mean of the words themselves
             resolve_mean(spectra, None, mean)  # before the words are encoded, not after
         pool = self._pool()
         with output.progress("selecting concepts") as tell:

@@ -25,6 +25,8 @@ from sithctl.commands.options import (
     Side,
     SideOpt,
     SparsityOpt,
+    Tower,
+    TowerOpt,
     named_model,
 )
 from sithctl.errors import UsageError
@@ -59,6 +61,7 @@ TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
 # Options that make codes; codes that are made already leave nothing for them to do.
 MAKING = (
     "model",
+    "tower",
     "pool",
     "mean",
     "rank",
@@ -81,6 +84,7 @@ def explain(
     top: TopOpt = None,
     format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
     model: ModelOpt = None,
+    tower: TowerOpt = Tower.vision,
     pool: PoolOpt = None,
     mean: MeanOpt = None,
     rank: RankOpt = None,
@@ -118,7 +122,7 @@ def explain(
         return
     from sithctl.commands.chain import Chain
 
-    made = Chain(named_model(model), pool, mean, options).codes(layer)
+    made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
     _show(made, None, head, sv, top, format, output)
 
 

@@ -26,7 +26,7 @@ class Location:
         weights: the checkpoint: a file, or an index of shards.
         loader: what the library itself loads the model by; None where it would load other weights
             than these.
-        config: the model's own config.
+        config: the model's own config as its file has it; of transformers' see ``full_config``.
     """
 
     name: str
@@ -116,7 +116,7 @@ def _directory(
         config = document if library == "timm" else document.get("model_cfg", document)
     else:
         loader = (str(folder),)
-        config = _transformers_config(str(folder))
+        config = document if "model_type" in document else full_config(str(folder))
     return Location(name, library, found, loader if loads_these else None, config)
 
 
@@ -130,7 +130,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _transformers_config(folder: str) -> dict[str, Any]:
+def full_config(folder: str) -> dict[str, Any]:
     """The config with the library's own defaults filled in: old files leave most keys out."""
     from transformers import AutoConfig
 

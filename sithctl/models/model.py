@@ -18,9 +18,9 @@ from sithctl.models.families import (
     TIMM,
     Family,
 )
-from sithctl.models.locate import Location, locate
+from sithctl.models.locate import Location, full_config, locate
 from sithctl.models.names import Layout
-from sithctl.models.sizes import Sizes, from_config, from_tensors
+from sithctl.models.sizes import Sizes, from_config, from_tensors, states
 from sithctl.models.structure import refuse, unknown
 from sithctl.models.weights import LayerWeights, Tower
 
@@ -176,7 +176,10 @@ def _described(location: Location, checkpoint: Checkpoint, tower: str) -> tuple[
             return OPEN_CLIP_TIMM, _timm_sizes(trunk, arguments, where)
         refuse(OPEN_CLIP, checkpoint)  # a ResNet has other sizes altogether
         return OPEN_CLIP, from_config(OPEN_CLIP, config, where)
-    family, config = _transformers(location, checkpoint, tower)
+    family, config = _transformers(location, checkpoint, tower, location.config)
+    if not states(family, config):  # a file leaves out what is its class's default
+        config = full_config(str(location.weights.parent))
+        family, config = _transformers(location, checkpoint, tower, config)
     return family, from_config(family, config, where)
 
 
@@ -193,10 +196,9 @@ def _timm_sizes(architecture: str, arguments: dict[str, Any], where: str) -> Siz
 
 
 def _transformers(
-    location: Location, checkpoint: Checkpoint, tower: str
+    location: Location, checkpoint: Checkpoint, tower: str, config: dict[str, Any]
 ) -> tuple[Family, dict[str, Any]]:
     """The family by ``model_type``: the model's own, or that of a tower inside (LLaVA)."""
-    config = location.config
     kind = str(config.get("model_type"))
     towers = {(f.tower, t): f for f in FAMILIES for t in f.model_types}
     if (tower, kind) in towers:
@@ -264,15 +266,17 @@ def _search(
 
 def _other_prefixes(family: Family, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Whatever stands before a first layer, but for other towers'; refuses to choose."""
-    found: set[str] = set()
+    other = re.compile(r"text|decoder|language|teacher|qformer")
     for layout in family.layouts:
         ending = re.escape(f"{layout.norm}.weight".replace("{l}", "0"))
-        pattern = re.compile(rf"(.+\.){ending}")
-        found |= {m[1] for name in checkpoint.names() if (m := pattern.fullmatch(name))}
-    other = re.compile(r"text|decoder|language|teacher|qformer")
-    chosen = sorted(prefix for prefix in found if not other.search(prefix))
-    if len(chosen) > 1:
-        raise InputError(
-            f"several towers: {', '.join(chosen)}", checkpoint.path, "save the one you mean alone"
-        )
-    return tuple(chosen)
+        matches = (re.fullmatch(rf"(.+\.){ending}", name) for name in checkpoint.names())
+        chosen = sorted({m[1] for m in matches if m and not other.search(m[1])})
+        if len(chosen) > 1:
+            raise InputError(
+                f"several towers: {', '.join(chosen)}",
+                checkpoint.path,
+                "save the one you mean alone",
+            )
+        if chosen:
+            return tuple(chosen)
+    return ()

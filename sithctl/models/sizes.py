@@ -34,6 +34,16 @@ class Sizes:
     norm: str = "layer-norm"
 
 
+def states(family: Family, config: Mapping[str, Any]) -> bool:
+    """Whether a config file says all sizes itself, so that the library need not be loaded (two
+    seconds) to fill in its defaults; old CLIP files override one part by another."""
+    tower = config.get(family.within) if family.within else config
+    overridden = f"{family.within}_dict" in config
+    return (
+        isinstance(tower, Mapping) and not overridden and set(family.sizes.values()) <= set(tower)
+    )
+
+
 def from_config(family: Family, config: Mapping[str, Any], where: object) -> Sizes:
     """Sizes that a config states under the family's keys.
 

@@ -99,7 +99,7 @@ def fold(
     digests: dict[int, str] = {}
     for layer in chosen:
         weights = model.layer(layer)
-        digests[layer] = digest_of({}, {n: t.numpy() for n, t in weights.named().items()})
+        digests[layer] = _digest(weights)
         factors = fold_layer(weights, model.heads, plain=plain, centre=centre)
         folded[layer] = HeadFactors(
             *(_numpy(t, dtype) for t in (factors.reader, factors.writer, factors.constant))
@@ -117,6 +117,12 @@ def fold(
         readout,
         plain,
     )
+
+
+def _digest(weights: LayerWeights) -> str:
+    """Of the layer's tensors in float32: whatever type they are stored in, but for float64's last
+    bits, which no checkpoint in use has."""
+    return digest_of({}, {name: t.float().numpy() for name, t in weights.named().items()})
 
 
 def _numpy(tensor: Tensor, dtype: str) -> np.ndarray:
