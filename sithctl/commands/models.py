@@ -37,9 +37,11 @@ def models(format: FormatOpt = ListFormat.table) -> None:  # noqa: A002 (the opt
     if format is ListFormat.json:
         output.text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
         return
+    from rich.console import Console
+
     from sithctl.views.models import families
 
-    output.table(families(rows))
+    output.table(families(rows, Console().width))
 
 
 def _rows() -> list[dict[str, Any]]:

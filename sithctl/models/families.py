@@ -104,7 +104,7 @@ CLIP_TOWER = Family(
     sizes=SIZES,
     prefixes=("vision_model.", *TOWER_PREFIXES, "vision_tower.vision_model."),
     defaults={"epsilon": 1e-5},
-    example="openai/clip-vit-large-patch14 (vision tower alone)",
+    example="openai/clip-vit-large-patch14",
 )
 
 CLIP = replace(
@@ -136,7 +136,7 @@ SIGLIP_TOWER = replace(
         MlpPart(linear("head.mlp.fc1"), linear("head.mlp.fc2"), "head.layernorm", "head.probe"),
     ),
     defaults={"epsilon": 1e-6},
-    example="google/siglip-base-patch16-224 (vision tower alone)",
+    example="google/siglip-base-patch16-224",
 )
 
 SIGLIP = replace(

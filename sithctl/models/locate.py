@@ -218,4 +218,5 @@ def _timm(model: str) -> Location:
     found = named or find_weights(folder, "timm")
     if found is None:
         raise InputError(f"no weights ({', '.join(WEIGHTS['timm'])})", folder, "fetch them again")
-    return Location(model, "timm", found, (name,), {"architecture": architecture})
+    config = _json(folder / "config.json") if (folder / "config.json").exists() else {}
+    return Location(model, "timm", found, (name,), {**config, "architecture": architecture})

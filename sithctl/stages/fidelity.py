@@ -43,12 +43,14 @@ def fidelity(
     Returns:
         (n, 3) float64: ``feature``, the cosine of p̂ and Γ̂ᵀc; ``residual``, the paper's: the
         reconstruction back in the residual stream against the vector; and its ceiling, the same
-        for p̂ itself. All NaN where the read-out is more than a norm and a linear map.
+        for p̂ itself. The last two are NaN where the read-out is more than a norm and a linear map:
+        there is no way back from its features to the residual stream.
     """
-    if not is_linear_after_norm(readout):
-        return torch.full((len(vectors), 3), torch.nan, dtype=torch.float64)
     reconstruction = reconstruct(codes, dictionary)
     feature = F.cosine_similarity(targets, reconstruction, dim=-1)
+    if not is_linear_after_norm(readout):
+        unknown = torch.full_like(feature, torch.nan)
+        return torch.stack([feature, unknown, unknown], dim=1)
     residual = _residual_cosine(vectors, reconstruction, readout, mean)
     empty = (codes.indices < 0).all(1)
     residual = torch.where(empty, 0.0, residual)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich import box
@@ -11,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sithctl.views.text import printable
+
+WIDE = 120  # columns from which there is room for norms and read-outs
 
 
 def needed(
@@ -35,18 +38,30 @@ def needed(
     )
 
 
-def families(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """The table of families: what each is called, how it reads out, and an example."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("family", overflow="fold", ratio=3)
-    table.add_column("library", no_wrap=True)
-    table.add_column("tower", no_wrap=True)
-    table.add_column("norm", no_wrap=True)
-    table.add_column("read-out", overflow="fold", ratio=3)
-    table.add_column("pool", no_wrap=True)
-    table.add_column("example", overflow="fold", ratio=4)
-    for row in rows:
-        read_out = " → ".join(row["readout"])
-        cells = (row["family"], row["library"], row["tower"], row["norm"], read_out)
-        table.add_row(*map(Text, cells), Text(row["pool"]), Text(row["example"], style="dim"))
-    return table
+def families(rows: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
+    """The families by library: what explains each, an example, and where there is room how each
+    reads out.
+
+    Args:
+        rows: dictionaries as ``sithctl models --format json`` has them.
+        width: of the terminal, in columns.
+    """
+    parts: list[RenderableType] = []
+    for library, group in groupby(rows, key=lambda row: row["library"]):
+        table = Table(
+            title=Text(library, style="bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        table.add_column("family", overflow="fold", max_width=34)
+        table.add_column("pool", no_wrap=True)
+        if width >= WIDE:
+            table.add_column("norm", no_wrap=True)
+            table.add_column("read-out", no_wrap=True)
+        table.add_column("example", overflow="fold", style="dim")
+        for row in group:
+            more = (row["norm"], " → ".join(row["readout"])) if width >= WIDE else ()
+            table.add_row(*map(Text, (row["family"], row["pool"], *more, row["example"])))
+        parts.append(table)
+    return Group(*parts)
