@@ -191,6 +191,7 @@ def test_nobody_there(
     assert len(result.stderr.splitlines()) == 1
     for words in ("conceptnet", "http://127.0.0.1:9/a.csv.gz", "SOURCE", "put it at"):
         assert words in result.stderr
+    assert not list((tmp_path / "cache").rglob("*.part"))
 
 
 @pytest.mark.parametrize("name", ["conceptnet", "wordnet"])

@@ -112,6 +112,8 @@ def _complete(name: str, download: Download, part: Path, tell: Tell | None) -> N
             why = str(getattr(error, "reason", error)) or type(error).__name__
         fruitless = 0 if _size(part) > most else fruitless + 1
         most = max(most, _size(part))
+    if not _size(part):
+        part.unlink(missing_ok=True)
     raise _missing(name, download, part.with_suffix(""), why)
 
 
