@@ -70,7 +70,7 @@ def test_read_outs(spectra: Spectra, golden: Golden, way: str) -> None:
 def test_left_vectors_through_decompose(small_clip: Path, golden: Golden) -> None:
     """``--side left``: the codes of the golden left read-outs."""
     from sithctl.pursuit import sparse_code
-    from sithctl.stages.decompose import centre_pool
+    from sithctl.stages.centring import centre_pool
     from sithctl.stages.options import Options
 
     name = str(small_clip)

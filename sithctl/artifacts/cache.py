@@ -32,7 +32,7 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sithctl"
 
 
-CODE = ("checkpoints", "kinds", "models", "pursuit", "stages")  # what results come from
+CODE = ("checkpoints", "kinds", "models", "pursuit", "sources", "stages")  # what results come from
 
 
 @cache

@@ -94,3 +94,9 @@ def source_or_pipe(source: str | None, context: typer.Context) -> str:
         return "-"
     typer.echo(context.get_usage(), err=True)
     raise UsageError("no input", None, "name a file, or pipe one in")
+
+
+def named(context: typer.Context, parameter: str) -> bool:
+    """Whether an option stands on the command line, whatever its value."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"

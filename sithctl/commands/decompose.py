@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sithctl.commands.common import command, source_or_pipe
+from sithctl.commands.common import command, named, source_or_pipe
 from sithctl.commands.options import (
     CodeBatchOpt,
     CoherenceOpt,
@@ -28,12 +29,30 @@ from sithctl.commands.options import (
     SideOpt,
     SparsityOpt,
 )
-from sithctl.errors import UsageError
+from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from sithctl.kinds import Mean, Pool, Spectra
+    from sithctl.kinds import Codes, Mean, Pool, Spectra
+    from sithctl.stages.options import Options
 
 SpectraArg = Annotated[str | None, typer.Argument(help="Spectra from `sithctl svd`; - is a pipe.")]
+ImportOpt = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import",
+        help="SITH's own .pt files instead of selecting concepts, one a layer; repeatable. They "
+        "explain + unless --pole says -.",
+    ),
+]
+ExportOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--export",
+        help="A folder for SITH's own .pt files, those of − in minus/; without -o, these alone.",
+    ),
+]
+# What makes no difference to explanations that are made already.
+SELECTING = ("rank", "method", "sparsity", "coherence", "device", "batch_size")
 
 
 @command
@@ -50,6 +69,8 @@ def decompose(
     side: SideOpt = Side.right,
     pole: PoleOpt = Pole.both,
     degenerate_gap: GapOpt = 0.01,
+    import_: ImportOpt = None,
+    export: ExportOpt = None,
     device: DeviceOpt = "cpu",
     batch_size: CodeBatchOpt = 1024,
     output: OutOpt = None,
@@ -67,7 +88,11 @@ def decompose(
     from sithctl.stages.options import Options
 
     source = source_or_pipe(spectra, context)
-    check_target(output, force)
+    late = [f"--{n.replace('_', '-')}" for n in SELECTING if named(context, n)]
+    if import_ and late:
+        raise UsageError("what is imported is made already", None, f"leave out {', '.join(late)}")
+    if export is None or output is not None:
+        check_target(output, force)
     options = Options(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
@@ -79,18 +104,68 @@ def decompose(
 
     loaded = load(source, Spectra)
     concepts = _pool(pool, loaded)
-    with console.progress("selecting concepts") as tell:
-        codes = stage(
-            loaded,
-            concepts,
-            load_mean(mean),
-            layers=layers,
-            options=options,
-            batch_size=batch_size,
-            device=device,
-            progress=tell,
-        )
-    write(codes, output, history)
+    if import_:
+        codes = _imported(import_, loaded, concepts, load_mean(mean), layers, options)
+    else:
+        with console.progress("selecting concepts") as tell:
+            codes = stage(
+                loaded,
+                concepts,
+                load_mean(mean),
+                layers=layers,
+                options=options,
+                batch_size=batch_size,
+                device=device,
+                progress=tell,
+            )
+    if export is not None:
+        from sithctl.artifacts.decompositions import write_decompositions
+
+        write_decompositions(codes, export, _dictionary(pool), force=force)
+    if export is None or output is not None:
+        write(codes, output, history)
+
+
+def _imported(
+    files: list[Path],
+    spectra: Spectra,
+    pool: Pool,
+    mean: Mean | Literal["none"] | None,
+    layers: str | None,
+    options: Options,
+) -> Codes:
+    """Codes of the reference's files, after what their names say is checked."""
+    from sithctl.artifacts.decompositions import layers_of, read_decomposition
+    from sithctl.stages.imported import import_codes
+    from sithctl.stages.vectors import chosen_layers
+
+    found = [read_decomposition(file) for file in files]
+    for one, file in zip(found, files, strict=True):
+        if one.side not in (None, options.side):
+            raise InputError(
+                f"the file explains {one.side} vectors", file, f"give --side {one.side}"
+            )
+        if one.plain not in (None, spectra.plain):
+            how = "without" if one.plain else "with"
+            todo = "fold the model with --plain" if one.plain else "fold the model without --plain"
+            raise InputError(f"the file explains heads {how} LayerNorm folded in", file, todo)
+    by_layer = layers_of(found, files, chosen_layers(spectra, layers) if layers else None)
+    return import_codes(
+        spectra,
+        pool,
+        {layer: (one.scores, one.indices) for layer, one in by_layer.items()},
+        mean,
+        side=options.side,
+        pole="-" if options.pole == "-" else "+",
+        degenerate_gap=options.degenerate_gap,
+    )
+
+
+def _dictionary(pool: str | None) -> str:
+    """What the pool is called in the reference's file names: its file's name without suffixes."""
+    if pool is None:
+        return "scenes"
+    return Path(pool).name.split(".")[0] or "pool" if pool != "-" else "pool"
 
 
 def load_mean(mean: str | None) -> Mean | Literal["none"] | None:

@@ -21,18 +21,20 @@ from sithctl.commands.options import (
     Storage,
     named_model,
 )
+from sithctl.commands.text_options import (
+    ExcludeOpt,
+    FactorsOpt,
+    MaxWordsOpt,
+    MinWordsOpt,
+    SourcesArg,
+    TemplateOpt,
+    choose_texts,
+)
 from sithctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from sithctl.kinds import Factors
+    from sithctl.kinds import Factors, Pool
 
-SourceArg = Annotated[
-    str | None, typer.Argument(help="A concept a line; - is a pipe; scenes is the bundled list.")
-]
-FactorsOpt = Annotated[
-    Path | None,
-    typer.Option("--factors", help="Tab-separated: concept, then the factor values it names."),
-]
 EmbeddingsOpt = Annotated[
     Path | None,
     typer.Option("--embeddings", help="Ready embeddings (npy, safetensors, pt), no encoding."),
@@ -46,8 +48,12 @@ StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored e
 @command
 def encode_pool(
     context: typer.Context,
-    source: SourceArg = None,
+    sources: SourcesArg = None,
     model: ModelOpt = None,
+    template: TemplateOpt = None,
+    exclude: ExcludeOpt = None,
+    min_words: MinWordsOpt = None,
+    max_words: MaxWordsOpt = None,
     factors: FactorsOpt = None,
     embeddings: EmbeddingsOpt = None,
     concepts: ConceptsOpt = None,
@@ -61,6 +67,9 @@ def encode_pool(
 ) -> None:
     """Encode concepts with the model's own text tower into a concept pool.
 
+    With --template, a concept's embedding is the mean of its unit-norm embeddings in all templates;
+    its label stays the concept.
+
     Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
     """
     from sithctl.artifacts.streams import check_target
@@ -68,37 +77,52 @@ def encode_pool(
 
     if (embeddings is None) != (concepts is None):
         raise UsageError("--embeddings and --concepts go together", None, "give both or neither")
-    if embeddings is not None and source is not None:
-        raise UsageError("--embeddings leaves no SOURCE to encode", source, "give one of the two")
-    labels_from = concepts if concepts is not None else source_or_pipe(source, context)
-    check_target(output, force)
-    labels, known = _labels(labels_from, factors, ready=embeddings is not None)
-    if embeddings is not None:
-        from sithctl.sources.embeddings import read_embeddings
-        from sithctl.stages.pool import ready_pool
-
-        pool = ready_pool(read_embeddings(embeddings, 2), labels, model=model, factors=known)
-        write(pool, output, history)
+    if embeddings is not None and concepts is not None:
+        if sources or template or exclude or min_words or max_words:
+            raise UsageError(
+                "--embeddings leaves nothing to encode or to choose",
+                embeddings,
+                "give either SOURCE or --embeddings, and --template, --exclude, --min-words and "
+                "--max-words with SOURCE alone",
+            )
+        check_target(output, force)
+        write(_ready(embeddings, concepts, factors, model), output, history)
         return
+    named = sources or [source_or_pipe(None, context)]
+    check_target(output, force)
     from sithctl.models import load_encoder
+    from sithctl.stages.pool import check_templates
     from sithctl.stages.pool import encode_pool as stage
     from sithctl.views.console import output as console
 
+    check_templates(template or [])
+    chosen = choose_texts(named, factors, exclude, min_words, max_words)
     with console.working("loading the model"):
         encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding concepts") as tell:
-        pool = stage(labels, encoder, factors=known, dtype=store.value, progress=tell)
+        pool = stage(
+            chosen.concepts,
+            encoder,
+            factors=chosen.factors,
+            templates=template or [],
+            selection=chosen.selection,
+            dtype=store.value,
+            progress=tell,
+        )
     write(pool, output, history)
 
 
-def _labels(
-    source: str, factors: Path | None, *, ready: bool
-) -> tuple[list[str], list[Factors] | None]:
-    from sithctl.sources.concepts import read_concepts, read_factors, read_labels
+def _ready(embeddings: Path, concepts: str, factors: Path | None, model: str | None) -> Pool:
+    """A pool of embeddings that were made elsewhere."""
+    from sithctl.scenes.bundled import bundled_concepts
+    from sithctl.sources.concepts import read_factors, read_labels
+    from sithctl.sources.embeddings import read_embeddings
+    from sithctl.stages.pool import ready_pool
 
-    if source == "scenes" and factors is None:
-        from sithctl.scenes.bundled import bundled_concepts
-
-        return bundled_concepts()
-    labels = read_labels(source) if ready else read_concepts(source)
-    return labels, read_factors(factors, labels) if factors is not None else None
+    known: list[Factors] | None = None
+    if concepts == "scenes" and factors is None:
+        labels, known = bundled_concepts()
+    else:
+        labels = read_labels(concepts)
+        known = read_factors(factors, labels) if factors is not None else None
+    return ready_pool(read_embeddings(embeddings, 2), labels, model=model, factors=known)

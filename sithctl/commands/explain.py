@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands.common import command, stdin_has_data
+from sithctl.commands.common import command, named, stdin_has_data
 from sithctl.commands.options import (
     CoherenceOpt,
     ForceOpt,
@@ -113,7 +113,7 @@ def explain(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
     found = _given(codes, chain=bool(model or pool or mean))
-    making = [f"--{n.replace('_', '-')}" for n in MAKING if _named(context, n)]
+    making = [f"--{n.replace('_', '-')}" for n in MAKING if named(context, n)]
     if found is not None and making:
         where = "standard input" if codes in (None, "-") else codes
         raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
@@ -124,11 +124,6 @@ def explain(
 
     made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
     _show(made, None, head, sv, top, format, output)
-
-
-def _named(context: typer.Context, parameter: str) -> bool:
-    source = context.get_parameter_source(parameter)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _given(codes: str | None, *, chain: bool) -> Codes | None:

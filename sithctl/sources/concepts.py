@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
+from unicodedata import normalize
 
 from sithctl.artifacts.streams import readable
 from sithctl.errors import InputError
@@ -10,15 +13,15 @@ from sithctl.kinds import Factors
 
 
 def read_concepts(source: str | Path) -> list[str]:
-    """Concepts of a text file, one a line: trimmed, blanks left out, duplicates folded.
+    """Concepts of a text file, one a line, or of a ``.json`` list of texts: see ``tidy``.
 
     Args:
         source: a path, or ``-`` for standard input.
 
     Raises:
-        InputError: the file is missing, empty or not UTF-8.
+        InputError: the file is missing, empty, not UTF-8 or not such a list.
     """
-    concepts = list(dict.fromkeys(filter(None, (line.strip() for line in _lines(source)))))
+    concepts = tidy(_json(source) if _is_json(source) else _lines(source))
     if not concepts:
         raise InputError("no concepts: the list is empty", source, "write one concept a line")
     return concepts
@@ -26,8 +29,24 @@ def read_concepts(source: str | Path) -> list[str]:
 
 def read_labels(source: str | Path) -> list[str]:
     """Labels of ready embeddings: one a row, as they stand, repeated where they repeat."""
+    if _is_json(source):
+        return _json(source)
     lines = _lines(source)
     return lines[:-1] if lines and not lines[-1] else lines
+
+
+def tidy(texts: Iterable[str]) -> list[str]:
+    """Concepts in their order: ``plain``, blanks left out, duplicates folded into the first.
+
+    >>> tidy([" red ring", "", "ocean", "red ring "])
+    ['red ring', 'ocean']
+    """
+    return list(dict.fromkeys(filter(None, map(plain, texts))))
+
+
+def plain(text: str) -> str:
+    """A concept's one spelling: Unicode composed (NFC), no white space around it."""
+    return normalize("NFC", text).strip()
 
 
 def read_factors(source: str | Path, concepts: list[str]) -> list[Factors]:
@@ -53,14 +72,40 @@ def read_factors(source: str | Path, concepts: list[str]) -> list[Factors]:
                 "leave a cell empty where a factor is not named",
             )
         cells = [cell.strip() for cell in row]
-        table[cells[0]] = {n: v for n, v in zip(header[1:], cells[1:], strict=True) if v}
+        table[plain(cells[0])] = {n: v for n, v in zip(header[1:], cells[1:], strict=True) if v}
     missing = next((c for c in concepts if c not in table), None)
     if missing is not None:
         raise InputError(f"no row for the concept {missing!r}", source, "add it to the table")
     return [table[concept] for concept in concepts]
 
 
+def _is_json(source: str | Path) -> bool:
+    return str(source).endswith(".json")
+
+
+def _json(source: str | Path) -> list[str]:
+    try:
+        texts = json.loads(_text(source))
+    except ValueError as error:
+        raise InputError("not JSON", source, "write a list of texts, or one a line") from error
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InputError("JSON, but no list of texts", source, 'write ["one", "another"]')
+    # What JSON can escape, and no file of ours can hold.
+    if any("\0" in text or not _is_unicode(text) for text in texts):
+        raise InputError("a text with a NUL or half a character", source, "leave it out")
+    return texts
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _lines(source: str | Path) -> list[str]:
+    # Not splitlines(), which also ends lines at form feeds and Unicode separators.
+    return [line.removesuffix("\r") for line in _text(source).split("\n")]
+
+
+def _text(source: str | Path) -> str:
     with readable(source) as path:
         try:
             text = path.read_text(encoding="utf-8-sig")
@@ -74,5 +119,4 @@ def _lines(source: str | Path) -> list[str]:
         raise InputError(
             "a NUL character: not a list of lines", source, "convert it to UTF-8, a concept a line"
         )
-    # Not splitlines(), which also ends lines at form feeds and Unicode separators.
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    return text

@@ -46,7 +46,9 @@ def _array(path: Path) -> Array:
 
         content = torch.load(path, map_location="cpu", weights_only=True)
         found = content.values() if isinstance(content, dict) else [content]
-        return _only([t.float().numpy() for t in found if isinstance(t, torch.Tensor)], path)
+        return _only(
+            [t.detach().float().numpy() for t in found if isinstance(t, torch.Tensor)], path
+        )
     raise InputError(f"not supported: {path.suffix or 'no suffix'}", path, "npy, safetensors, pt")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sithctl.errors import InputError
@@ -26,13 +25,11 @@ from sithctl.models.device import check_device
 from sithctl.models.readout import centred_features
 from sithctl.pursuit import SparseCodes, sparse_code
 from sithctl.pursuit.coding import BATCH
+from sithctl.stages.centring import centre_pool
 from sithctl.stages.fidelity import fidelity
 from sithctl.stages.fitting import check_pool, mean_vector, resolve_mean
-from sithctl.stages.layers import select_layers
-from sithctl.stages.options import SIGN, Options
-
-LAST = 4  # layers explained unless told: the paper's
-CHUNK = 1 << 16  # pool rows normalised at a time
+from sithctl.stages.options import Options
+from sithctl.stages.vectors import Shape, chosen_layers, vectors_of
 
 
 def decompose(
@@ -68,22 +65,17 @@ def decompose(
     """
     options = options or Options()
     check_device(device, double=True)
-    check_pool(spectra, pool)
-    resolved = resolve_mean(spectra, pool, mean)
-    mu = mean_vector(resolved, spectra.readout.features)
-    chosen = _layers(spectra, layers)
-    dictionary, pool_mean = centre_pool(pool.embeddings)
-    if options.sparsity > len(dictionary):
+    task = pose(spectra, pool, mean, layers, options)
+    if options.sparsity > len(task.dictionary):
         raise InputError(
-            f"the pool has {len(dictionary)} concepts, fewer than the sparsity {options.sparsity}",
+            f"the pool has {len(task.dictionary)} concepts, fewer than the sparsity "
+            f"{options.sparsity}",
             pool.model.name,
             "lower --sparsity or give a larger pool",
         )
-    vectors, shapes = _vectors(spectra, chosen, options)
-    targets = centred_features(vectors, spectra.readout, mu)
     result = sparse_code(
-        targets.float().to(device),
-        dictionary.to(device),
+        task.targets.float().to(device),
+        task.dictionary.to(device),
         method=options.method,
         sparsity=options.sparsity,
         coherence=options.coherence,
@@ -91,95 +83,108 @@ def decompose(
         progress=progress,
     )
     result = SparseCodes(*(t.cpu() for t in vars(result).values()))
-    figures = fidelity(vectors, targets, result, dictionary, spectra.readout, mu)
+    return answer(task, result, options.document())
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be explained, and by what.
+
+    Attributes:
+        mean: the one that is used; None for none.
+        layers: chosen, ascending.
+        mu: (features,) float64, μ.
+        dictionary: (M, features) float32, unit rows.
+        pool_mean: (features,) float32.
+        vectors: (n, width) float64, of all layers, heads, ranks and poles in this order.
+        shapes: each layer's heads and rank.
+        targets: (n, features) float64, p̂.
+    """
+
+    spectra: Spectra
+    pool: Pool
+    mean: Mean | None
+    options: Options
+    layers: list[int]
+    mu: Tensor
+    dictionary: Tensor
+    pool_mean: Array
+    vectors: Tensor
+    shapes: list[Shape]
+    targets: Tensor
+
+
+def pose(
+    spectra: Spectra,
+    pool: Pool,
+    mean: Mean | Literal["none"] | None,
+    layers: str | int | Sequence[int] | None,
+    options: Options,
+) -> Task:
+    """Check that spectra, pool and mean fit together, and read the vectors out."""
+    check_pool(spectra, pool)
+    resolved = resolve_mean(spectra, pool, mean)
+    mu = mean_vector(resolved, spectra.readout.features)
+    chosen = chosen_layers(spectra, layers)
+    dictionary, pool_mean = centre_pool(pool.embeddings)
+    vectors, shapes = vectors_of(spectra, chosen, options)
+    targets = centred_features(vectors, spectra.readout, mu)
+    return Task(
+        spectra,
+        pool,
+        resolved,
+        options,
+        chosen,
+        mu,
+        dictionary,
+        pool_mean,
+        vectors,
+        shapes,
+        targets,
+    )
+
+
+def answer(
+    task: Task,
+    result: SparseCodes,
+    parameters: dict[str, object],
+    inputs: Mapping[str, str] | None = None,
+) -> Codes:
+    """Codes of a task from the explanations of its n vectors.
+
+    Args:
+        task: from ``pose``.
+        result: (n, K) indices and coefficients, by descending coefficient.
+        parameters: how they were made, for the file and its history.
+        inputs: digests of what else they were made from.
+    """
+    spectra, pool, mean = task.spectra, task.pool, task.mean
+    figures = fidelity(
+        task.vectors, task.targets, result, task.dictionary, spectra.readout, task.mu
+    )
+    digests = {
+        "spectra": spectra.digest,
+        "pool": pool.digest,
+        "mean": mean.digest if mean else None,
+        **(inputs or {}),
+    }
     history = (
         *spectra.history,
         *pool.history,
-        *(resolved.history if resolved else ()),
-        entry(
-            "decompose",
-            {"layers": chosen, **options.document()},
-            {
-                "spectra": spectra.digest,
-                "pool": pool.digest,
-                "mean": resolved.digest if resolved else None,
-            },
-        ),
+        *(mean.history if mean else ()),
+        entry("decompose", {"layers": task.layers, **parameters}, digests),
     )
     return Codes(
         spectra.model,
         history,
         spectra.architecture,
-        {"plain": spectra.plain, **options.document()},
-        _layer_codes(spectra, chosen, shapes, result, figures, options),
-        _used_concepts(pool, dictionary, result.indices),
-        mu.float().numpy(),
-        pool_mean,
+        {"plain": spectra.plain, **parameters},
+        _layer_codes(spectra, task.layers, task.shapes, result, figures, task.options),
+        _used_concepts(pool, task.dictionary, result.indices),
+        task.mu.float().numpy(),
+        task.pool_mean,
         spectra.readout,
     )
-
-
-def centre_pool(embeddings: Array) -> tuple[Tensor, Array]:
-    """Normalise the rows, subtract their mean, normalise again (method: pool).
-
-    Args:
-        embeddings: (M, features).
-
-    Returns:
-        (M, features) float32 unit rows, and the mean row (features,) float32.
-    """
-    rows = torch.from_numpy(embeddings)
-    total = torch.zeros(rows.shape[1], dtype=torch.float64)
-    for part in rows.split(CHUNK):
-        total += F.normalize(part.double(), dim=-1).sum(0)
-    mean = total / len(rows)
-    centred = torch.empty(rows.shape, dtype=torch.float32)
-    for start in range(0, len(rows), CHUNK):
-        unit = F.normalize(rows[start : start + CHUNK].double(), dim=-1)
-        centred[start : start + CHUNK] = F.normalize(unit - mean, dim=-1).float()
-    return centred, mean.float().numpy()
-
-
-def _layers(spectra: Spectra, layers: str | int | Sequence[int] | None) -> list[int]:
-    have = sorted(spectra.layers)
-    name = spectra.model.name or "spectra"
-    if layers is None:
-        return have[-LAST:]
-    count = int(spectra.architecture["layers"])
-    chosen = select_layers(layers, count, name, hint="sithctl fold MODEL folds another")
-    missing = [layer for layer in chosen if layer not in have]
-    if missing:
-        raise InputError(
-            f"the spectra lack layer {missing[0]}",
-            name,
-            f"they hold {', '.join(map(str, have))}; fold and decompose the layers you want",
-        )
-    return chosen
-
-
-Shape = tuple[int, int]
-
-
-def _vectors(spectra: Spectra, layers: list[int], options: Options) -> tuple[Tensor, list[Shape]]:
-    """Every vector to explain, (n, width) float64: layers, heads, vectors, poles; and each layer's
-    (heads, rank)."""
-    signs = torch.tensor([SIGN[pole] for pole in options.poles], dtype=torch.float64)
-    parts, shapes = [], []
-    for layer in layers:
-        spectrum = spectra.layers[layer]
-        kept = spectrum.right.shape[1] if options.rank is None else options.rank
-        if not 1 <= kept <= spectrum.right.shape[1]:
-            raise InputError(
-                f"no rank {options.rank}",
-                spectra.model.name,
-                f"the spectra keep 1 to {spectrum.right.shape[1]} vectors a head",
-            )
-        side = spectrum.right if options.side == "right" else spectrum.left
-        rows = torch.from_numpy(side[:, :kept]).double()
-        # The minus pole is read out from −v: the mean and the biases do not change sign with it.
-        parts.append((rows.unsqueeze(2) * signs.view(1, 1, -1, 1)).flatten(0, 2))
-        shapes.append((rows.shape[0], kept))
-    return torch.cat(parts), shapes
 
 
 def _layer_codes(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from sithctl.errors import InputError
+from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Array, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder, open_model
 
-CHUNK = 8192  # concepts between two words to the progress bar
+CHUNK = 8192  # texts between two words to the progress bar
+PLACE = "{}"  # where a template takes the concept
 
 
 def encode_pool(
@@ -20,6 +25,8 @@ def encode_pool(
     model: str | Encoder = "scenes",
     *,
     factors: list[Factors] | None = None,
+    templates: Sequence[str] = (),
+    selection: Mapping[str, Any] | None = None,
     dtype: str = "float32",
     progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
@@ -29,15 +36,21 @@ def encode_pool(
         concepts: M labels.
         model: a name, or an encoder that is loaded already.
         factors: the factor values each concept names, where they are known.
+        templates: sentences with a ``{}`` for the concept. A concept's embedding is then the mean
+            of its unit-norm embeddings in all of them: CLIP's prompt ensembling for zero-shot
+            classification. Its label stays the concept alone.
+        selection: how the concepts were chosen, for history.
         dtype: of the stored embeddings, ``float32`` or ``float16``.
-        progress: called with (concepts done, concepts in all).
+        progress: called with (texts done, texts in all).
 
     Returns:
-        A pool with embeddings (M, features), un-normalised.
+        A pool with embeddings (M, features), un-normalised; of norm 1 at most with templates.
 
     Raises:
         InputError: no concepts, or a model without a text tower.
+        UsageError: a template without ``{}``.
     """
+    check_templates(templates)
     labels = list(concepts)
     if not labels:
         raise InputError("no concepts", None, "give at least one")
@@ -45,19 +58,28 @@ def encode_pool(
     name = encoder.location.name
     identity = Identity(name, open_model(encoder.source).readout.space)
     encoder.truncated = 0
-    parts = []
+    texts = len(labels) * max(1, len(templates))
+    parts, done = [], 0
     for start in range(0, len(labels), CHUNK):
-        parts.append(encoder.encode_text(labels[start : start + CHUNK]).numpy())
+        chunk = labels[start : start + CHUNK]
+        parts.append(_embed(chunk, encoder, templates).numpy())
+        done += len(chunk) * max(1, len(templates))
         if progress:
-            progress(min(start + CHUNK, len(labels)), len(labels))
+            progress(done, texts)
     if encoder.truncated:
         warnings.warn(
-            f"{encoder.truncated} of {len(labels)} concepts are longer than the model's context "
-            "and were cut",
+            f"{encoder.truncated} of {texts} {'texts' if templates else 'concepts'} are longer "
+            "than the model's context and were cut",
             stacklevel=2,
         )
     known = digest_of({"factors": factors}, {"concepts": labels})
-    parameters = {"model": name, "dtype": dtype, "arithmetic": encoder.arithmetic}
+    parameters: dict[str, Any] = {
+        "model": name,
+        "dtype": dtype,
+        "arithmetic": encoder.arithmetic,
+    }
+    parameters |= {"templates": list(templates)} if templates else {}
+    parameters |= selection or {}
     return Pool(
         identity,
         (entry("encode-pool", parameters, {"concepts": known}),),
@@ -65,6 +87,29 @@ def encode_pool(
         labels,
         factors,
     )
+
+
+def check_templates(templates: Sequence[str]) -> None:
+    """Refuse a template that has no place for the concept."""
+    for template in templates:
+        if PLACE not in template:
+            raise UsageError(
+                "a template without a place for the concept",
+                template,
+                f'write it as in "a photo of {PLACE}"',
+            )
+
+
+def _embed(concepts: list[str], encoder: Encoder, templates: Sequence[str]) -> Tensor:
+    """(n, features): the concepts as they are, or the mean over their unit-norm templates."""
+    if not templates:
+        return encoder.encode_text(concepts)
+    total = torch.zeros((), dtype=torch.float64)
+    for template in templates:
+        # Not format(): a concept or a template may have other braces.
+        sentences = [template.replace(PLACE, concept) for concept in concepts]
+        total = total + F.normalize(encoder.encode_text(sentences).double(), dim=-1)
+    return (total / len(templates)).float()
 
 
 def ready_pool(
