@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands.common import command, source_or_pipe
+from sithctl.commands.common import command, is_given, source_or_pipe
+from sithctl.commands.image_options import (
+    BATCH,
+    IMAGES_HELP,
+    WANTED,
+    CaptionColumnOpt,
+    DetailColumnOpt,
+    IdColumnOpt,
+    ImageColumnOpt,
+    LimitOpt,
+    SeedOpt,
+    SplitOpt,
+    StreamingOpt,
+    StrictOpt,
+    ThumbnailsOpt,
+    note_skipped,
+    open_source,
+    refuse_options,
+)
 from sithctl.commands.options import (
     DeviceOpt,
     DtypeOpt,
@@ -24,10 +42,14 @@ from sithctl.commands.options import (
 from sithctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from sithctl.kinds import Factors
+    from sithctl.kinds import Factors, Pool
 
 SourceArg = Annotated[
-    str | None, typer.Argument(help="A concept a line; - is a pipe; scenes is the bundled list.")
+    str | None,
+    typer.Argument(
+        help="A concept a line; - is a pipe; scenes is the bundled list. "
+        f"Or captioned images: {IMAGES_HELP}."
+    ),
 ]
 FactorsOpt = Annotated[
     Path | None,
@@ -51,6 +73,16 @@ def encode_pool(
     factors: FactorsOpt = None,
     embeddings: EmbeddingsOpt = None,
     concepts: ConceptsOpt = None,
+    split: SplitOpt = None,
+    image_column: ImageColumnOpt = "image",
+    caption_column: CaptionColumnOpt = None,
+    detail_column: DetailColumnOpt = None,
+    id_column: IdColumnOpt = None,
+    streaming: StreamingOpt = False,
+    limit: LimitOpt = None,
+    seed: SeedOpt = 0,
+    strict: StrictOpt = False,
+    no_thumbnails: ThumbnailsOpt = False,
     store: StoreOpt = Storage.float32,
     device: DeviceOpt = "cpu",
     dtype: DtypeOpt = Precision.float32,
@@ -59,17 +91,28 @@ def encode_pool(
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
 ) -> None:
-    """Encode concepts with the model's own text tower into a concept pool.
+    """Encode concepts with the model's own text tower, or captioned images with its vision tower,
+    into a concept pool.
+
+    Captions lie in a folder's metadata.csv or .jsonl, in captions.txt (file name, tab, caption) or
+    in a .txt beside each image; in a data set's column; in a tar's .txt or .json members.
 
     Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.commands.writing import write
+    from sithctl.sources.open import is_images
 
     if (embeddings is None) != (concepts is None):
         raise UsageError("--embeddings and --concepts go together", None, "give both or neither")
     if embeddings is not None and source is not None:
         raise UsageError("--embeddings leaves no SOURCE to encode", source, "give one of the two")
+    if embeddings is None and source is not None and is_images(source):
+        refuse_options(context, ("factors",), source, "images, not a list of words")
+        check_target(output, force)
+        write(_image_pool(source, context), output, history)
+        return
+    refuse_options(context, (*WANTED, "no_thumbnails"), source or "-", "words, not images")
     labels_from = concepts if concepts is not None else source_or_pipe(source, context)
     check_target(output, force)
     labels, known = _labels(labels_from, factors, ready=embeddings is not None)
@@ -89,6 +132,33 @@ def encode_pool(
     with console.progress("encoding concepts") as tell:
         pool = stage(labels, encoder, factors=known, dtype=store.value, progress=tell)
     write(pool, output, history)
+
+
+def _image_pool(source: str, context: typer.Context) -> Pool:
+    from sithctl.views.console import output as console
+
+    given = context.params
+    images = open_source(source, context, captions=True)
+    with console.working("loading the model"):
+        from sithctl.models import load_encoder
+        from sithctl.stages.pool import encode_pool as stage
+
+        encoder = load_encoder(
+            named_model(given["model"]),
+            given["device"],
+            dtype=given["dtype"].value,
+            batch_size=given["batch_size"] if is_given(context, "batch_size") else BATCH,
+        )
+    with console.progress("encoding images") as tell:
+        pool = stage(
+            images,
+            encoder,
+            dtype=given["store"].value,
+            thumbnails=not given["no_thumbnails"],
+            progress=tell,
+        )
+    note_skipped(images.skipped, len(pool.concepts))
+    return pool
 
 
 def _labels(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import (
     Array,
+    Blobs,
     Codes,
     Concepts,
     LayerCodes,
@@ -30,6 +31,8 @@ from sithctl.stages.fidelity import fidelity
 from sithctl.stages.fitting import check_pool, mean_vector, resolve_mean
 from sithctl.stages.layers import select_layers
 from sithctl.stages.options import SIGN, Options
+
+T = TypeVar("T")
 
 LAST = 4  # layers explained unless told: the paper's
 CHUNK = 1 << 16  # pool rows normalised at a time
@@ -92,10 +95,9 @@ def decompose(
     )
     result = SparseCodes(*(t.cpu() for t in vars(result).values()))
     figures = fidelity(vectors, targets, result, dictionary, spectra.readout, mu)
+    before = (*spectra.history, *pool.history, *(resolved.history if resolved else ()))
     history = (
-        *spectra.history,
-        *pool.history,
-        *(resolved.history if resolved else ()),
+        *(stage for i, stage in enumerate(before) if stage not in before[:i]),  # a pool's own mean
         entry(
             "decompose",
             {"layers": chosen, **options.document()},
@@ -223,9 +225,17 @@ def _degenerate(spectrum: LayerSpectra, gap: float) -> Array:
 
 def _used_concepts(pool: Pool, dictionary: Tensor, indices: Tensor) -> Concepts:
     used = indices[indices >= 0].unique()
+    rows = used.tolist()
     return Concepts(
         used.numpy(),
-        [pool.concepts[i] for i in used.tolist()],
+        [pool.concepts[i] for i in rows],
         dictionary[used].numpy(),
-        None if pool.factors is None else [pool.factors[i] for i in used.tolist()],
+        _chosen(pool.factors, rows),
+        _chosen(pool.sources, rows),
+        _chosen(pool.detail_captions, rows),
+        None if pool.thumbnails is None else Blobs(pool.thumbnails[i] for i in rows),
     )
+
+
+def _chosen(column: list[T] | None, rows: list[int]) -> list[T] | None:
+    return None if column is None else [column[i] for i in rows]

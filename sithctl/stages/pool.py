@@ -1,44 +1,53 @@
-"""Encode concepts into a pool: raw embeddings by the model's own text tower."""
+"""Encode concepts into a pool: raw embeddings by the model's own towers."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeGuard
 
 import numpy as np
 
 from sithctl.errors import InputError
-from sithctl.kinds import Array, Factors, Identity, Pool, entry
+from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder, open_model
+from sithctl.stages.image_pool import encode_image_pool
 
 CHUNK = 8192  # concepts between two words to the progress bar
 
 
 def encode_pool(
-    concepts: Sequence[str],
+    concepts: Sequence[str] | Iterable[CaptionedImage],
     model: str | Encoder = "scenes",
     *,
     factors: list[Factors] | None = None,
     dtype: str = "float32",
+    thumbnails: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Encode concepts with a model's text tower.
+    """Encode concepts with a model's text tower, or captioned images with its vision tower.
 
     Args:
-        concepts: M labels.
+        concepts: M labels, or captioned images, read a batch at a time.
         model: a name, or an encoder that is loaded already.
         factors: the factor values each concept names, where they are known.
         dtype: of the stored embeddings, ``float32`` or ``float16``.
-        progress: called with (concepts done, concepts in all).
+        thumbnails: keep a small JPEG of every image.
+        progress: called with (concepts done, concepts in all, 0 where that is not known).
 
     Returns:
         A pool with embeddings (M, features), un-normalised.
 
     Raises:
-        InputError: no concepts, or a model without a text tower.
+        InputError: no concepts, or texts and a model without a text tower.
     """
-    labels = list(concepts)
+    if _is_images(concepts):
+        encoder = load_encoder(model) if isinstance(model, str) else model
+        return encode_image_pool(
+            concepts, encoder, thumbnails=thumbnails, dtype=dtype, progress=progress
+        )
+    labels = [str(concept) for concept in concepts]
     if not labels:
         raise InputError("no concepts", None, "give at least one")
     encoder = load_encoder(model) if isinstance(model, str) else model
@@ -64,6 +73,14 @@ def encode_pool(
         np.concatenate(parts).astype(dtype),
         labels,
         factors,
+    )
+
+
+def _is_images(
+    concepts: Sequence[str] | Iterable[CaptionedImage],
+) -> TypeGuard[Iterable[CaptionedImage]]:
+    return not isinstance(concepts, Sequence) or any(
+        isinstance(concept, CaptionedImage) for concept in concepts
     )
 
 
