@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sithctl.errors import InputError
-from sithctl.kinds import Blobs, Column
+from sithctl.kinds import Array, Blobs, Column
 from sithctl.kinds.base import canonical
 
 ATTRIBUTE = "sithctl"
@@ -41,13 +41,20 @@ def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Col
         for name in sorted(arrays):
             column = arrays[name]
             if isinstance(column, Blobs):
-                data = file.create_dataset(name, len(column), dtype=h5py.vlen_dtype(np.uint8))
-                for i, blob in enumerate(column):
-                    data[i] = np.frombuffer(blob, np.uint8)
+                kind = h5py.vlen_dtype(np.uint8)
+                file.create_dataset(name, data=_ragged(column), dtype=kind)
             elif isinstance(column, list):
                 file.create_dataset(name, data=np.array(column, dtype=object), dtype=text)
             else:
                 file.create_dataset(name, data=column)
+
+
+def _ragged(blobs: Blobs) -> Array:
+    """Rows of different lengths; numpy would make a table of rows that happen to be as long."""
+    rows = np.empty(len(blobs), dtype=object)
+    for i, blob in enumerate(blobs):
+        rows[i] = np.frombuffer(blob, np.uint8)
+    return rows
 
 
 def _read_safetensors(path: Path, only_document: bool) -> Parts:

@@ -91,11 +91,11 @@ def encode_pool(
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
 ) -> None:
-    """Encode concepts with the model's own text tower, or captioned images with its vision tower,
-    into a concept pool.
+    """Encode concepts, or captioned images, with the model's own towers into a concept pool.
 
     Captions lie in a folder's metadata.csv or .jsonl, in captions.txt (file name, tab, caption) or
     in a .txt beside each image; in a data set's column; in a tar's .txt or .json members.
+    Images pass 64 at a time unless --batch-size says otherwise.
 
     Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
     """
