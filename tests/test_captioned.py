@@ -8,6 +8,7 @@ import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sithctl.errors import InputError
 from sithctl.sources import open as opening
 from sithctl.sources.images import Wanted, decode, one_line
 from sithctl.sources.open import is_images, open_images
-from sithctl.sources.recipes import RECIPES, Recipe
+from sithctl.sources.recipes import RECIPES
 from sithctl.sources.webdataset import expand
 
 CAPTIONED = Wanted(captions=True)
@@ -165,6 +166,21 @@ def test_captions_are_one_line() -> None:
     assert one_line(" a\n b\t") == "a b"
     assert one_line(["first", "second"]) == "first"
     assert [one_line(text) for text in ("", " ", [], None)] == [None] * 4
+    assert one_line("a\0b \ud800") == "a b \\ud800"
+    with pytest.raises(InputError, match="dict, not texts"):
+        one_line({"raw": "a"})
+
+
+def test_file_names_that_are_no_utf_8(pictures: Path) -> None:
+    import os
+
+    name = os.fsdecode(b"gr\xfcn.png")
+    (pictures / "00.png").rename(pictures / name)
+    (pictures / name).with_suffix(".txt").write_text("green")
+    wanted = Wanted(captions=True, limit=1)
+    for path in pictures.glob("[01]*.png"):
+        path.unlink()
+    assert said(pictures, wanted) == [("gr\\udcfcn.png", "green")]
 
 
 # ── data sets ───────────────────────────────────────────────────────────────────────────────
@@ -301,7 +317,7 @@ def test_a_recipe_fills_its_columns_in(
 
     datasets.DatasetDict({"train": rows, "other": rows.select([0])}).save_to_disk(tmp_path / "set")
     recap = RECIPES["recap-coco"]
-    moved = Recipe(str(tmp_path / "set"), "train", recap.image, recap.caption, recap.detail)
+    moved = replace(recap, source=str(tmp_path / "set"))
     monkeypatch.setitem(opening.RECIPES, "recap-coco", moved)
     assert is_images("recap-coco")
     items = list(open_images("recap-coco", CAPTIONED))
@@ -345,13 +361,13 @@ def test_images_named_by_web_address(
     table = {"url": [f"{server}/{name}" for name in names], "short_caption": WORDS}
     datasets.Dataset.from_dict({**table, "caption": WORDS}).save_to_disk(tmp_path / "set")
     lvis = RECIPES["lvis-gpt4v"]
-    moved = Recipe(str(tmp_path / "set"), "train", lvis.image, lvis.caption, lvis.detail)
+    moved = replace(lvis, source=str(tmp_path / "set"))
     monkeypatch.setitem(opening.RECIPES, "lvis-gpt4v", moved)
     assert "HF_HUB_OFFLINE" in refused("lvis-gpt4v")
     monkeypatch.delenv("HF_HUB_OFFLINE")
     images = open_images("lvis-gpt4v", CAPTIONED)
     items = list(images)
-    assert images.skipped == ["11"]
+    assert images.skipped == [f"{server}/none.png"]
     with Image.open(pictures / "04.png") as original:
         np.testing.assert_array_equal(np.asarray(items[4].image), np.asarray(original))
 

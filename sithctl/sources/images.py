@@ -106,9 +106,10 @@ class Images(ABC):
             if self.wanted.strict:
                 what = f"the image {entry.id} cannot be read ({_first_line(error)})"
                 raise InputError(what, self.name, "leave out --strict to skip it") from error
-            self.skipped.append(entry.id)
+            self.skipped.append(storable(entry.id))
             return
-        yield CaptionedImage(image, entry.id, entry.caption or "", entry.detail, entry.factors)
+        name = storable(entry.id)
+        yield CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
 
 
 def missing_caption(name: str, source: object) -> InputError:
@@ -118,10 +119,26 @@ def missing_caption(name: str, source: object) -> InputError:
 
 
 def one_line(text: Any) -> str | None:
-    """A caption on one line; the first of several; None for none or an empty one."""
+    """A caption on one line; the first of several; None for none or an empty one.
+
+    Raises:
+        InputError: what should be a caption is a table.
+    """
     if isinstance(text, list | tuple):
         text = next(iter(text), None)
-    return None if text is None else " ".join(str(text).split()) or None
+    if isinstance(text, dict | list | bytes):
+        raise InputError(
+            f"captions are {type(text).__name__}, not texts",
+            None,
+            "name another column with --caption-column",
+        )
+    return None if text is None else " ".join(storable(str(text)).split()) or None
+
+
+def storable(text: str) -> str:
+    """The text as UTF-8 and HDF5 can hold it: no NUL, and lone surrogates, which stand for bytes
+    of a file name that is no UTF-8, as escapes."""
+    return text.replace("\0", " ").encode("utf-8", "backslashreplace").decode()
 
 
 def decode(data: bytes) -> Image.Image:

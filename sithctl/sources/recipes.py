@@ -22,7 +22,7 @@ class Recipe:
     image: str
     caption: str
     detail: str | None
-    id: str | None = None
+    id: str
 
     def wanted(self, given: Wanted) -> Wanted:
         """The recipe's columns where the user named none."""
@@ -38,9 +38,16 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "recap-coco": Recipe("UCSC-VLAA/Recap-COCO-30K", "train", "image", "caption", "recaption"),
+    "recap-coco": Recipe(
+        "UCSC-VLAA/Recap-COCO-30K", "train", "image", "caption", "recaption", "image_id"
+    ),
     # Holds no pictures: the column has COCO's web addresses.
     "lvis-gpt4v": Recipe(
-        "laion/220k-GPT4Vision-captions-from-LIVIS", "train", "url", "short_caption", "caption"
+        "laion/220k-GPT4Vision-captions-from-LIVIS",
+        "train",
+        "url",
+        "short_caption",
+        "caption",
+        "url",
     ),
 }
