@@ -13,7 +13,8 @@ from PIL import Image
 from sithctl.errors import InputError
 from sithctl.kinds import Identity, Pool
 from sithctl.models import load_encoder, open_model
-from sithctl.sources.images import open_images
+from sithctl.sources.images import Wanted
+from sithctl.sources.open import open_images
 from sithctl.stages.mean import mean
 from sithctl.stages.pool import encode_pool
 
@@ -102,7 +103,8 @@ def test_mean_of_a_folder(tiny_clip: Path, pictures: Path) -> None:
     encoder = load_encoder(str(tiny_clip))
     images = open_images(str(pictures))
     result = mean(images, encoder)
-    features = F.normalize(encoder.encode_images(list(images)).double(), dim=-1)
+    read = [item.image for item in images]
+    features = F.normalize(encoder.encode_images(read).double(), dim=-1)
     np.testing.assert_allclose(result.sum, features.sum(0), atol=1e-6)
     np.testing.assert_allclose(result.mean, features.mean(0), atol=1e-6)
     assert result.count == 12
@@ -121,26 +123,28 @@ def test_mean_of_a_data_set_on_disk_is_that_of_its_folder(
     )
     encoder = load_encoder(str(tiny_clip))
     folder = mean(open_images(str(pictures)), encoder)
-    stored = mean(open_images(str(tmp_path / "set"), split="train", column="picture"), encoder)
+    stored = mean(
+        open_images(str(tmp_path / "set"), Wanted(split="train", image_column="picture")), encoder
+    )
     np.testing.assert_array_equal(stored.sum, folder.sum)
     assert stored.history == folder.history
     with pytest.raises(InputError, match="several splits"):
         open_images(str(tmp_path / "set"))
     with pytest.raises(InputError, match="--image-column: picture"):
-        open_images(str(tmp_path / "set"), split="test")
+        open_images(str(tmp_path / "set"), Wanted(split="test"))
 
 
 def test_unreadable_images_are_counted_and_skipped(tiny_clip: Path, pictures: Path) -> None:
     (pictures / "03.png").write_bytes(b"not a picture")
     images = open_images(str(pictures))
     assert mean(images, str(tiny_clip)).count == 11
-    assert images.skipped == [str(pictures / "03.png")]
+    assert images.skipped == ["03.png"]
 
 
 def test_mean_of_rendered_scenes_and_of_an_image_pool(tiny_clip: Path) -> None:
     encoder = load_encoder(str(tiny_clip))
-    world = open_images("scenes", limit=30, seed=4)
-    features = encoder.encode_images(list(world))
+    world = open_images("scenes", Wanted(limit=30, seed=4))
+    features = encoder.encode_images([item.image for item in world])
     pool = Pool(
         Identity("tiny-clip", "x"), (), features.numpy(), [str(i) for i in range(30)], None, "image"
     )

@@ -332,15 +332,13 @@ def test_usage(run: Run, tmp_path: Path) -> None:
         assert told in " ".join(result.stderr.split())
 
 
-def test_bad_sources_are_one_line(run: Run, wordnet: Path, tmp_path: Path) -> None:
+def test_bad_sources_are_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("red\n")
     (tmp_path / "latin.txt").write_bytes("gr\xfcn\n".encode("latin-1"))
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(ASSERTIONS.encode())[:-9])
-    (wordnet / "index.noun").unlink()
     for more, told in (
         ((tmp_path / "latin.txt",), "not UTF-8"),
         ((tmp_path / "cut.csv.gz",), "truncated"),
-        ((wordnet,), "without index.noun"),
         ((tmp_path / "none.txt",), "no such file"),
         (("--exclude", tmp_path / "a.txt"), "no concept is left of 1"),
         (("--exclude", tmp_path / "none.txt"), "no such file"),
@@ -350,6 +348,13 @@ def test_bad_sources_are_one_line(run: Run, wordnet: Path, tmp_path: Path) -> No
         assert len(result.stderr.splitlines()) == 1
         assert told in result.stderr
         assert not (tmp_path / "pool.h5").exists()
+
+
+def test_images_among_lists_are_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("red\n")
+    result = run("encode-pool", tmp_path / "a.txt", tmp_path, "-o", tmp_path / "pool.h5")
+    assert result.exit_code == 2
+    assert "images among them" in result.stderr
 
 
 def test_every_index_file_has_its_place() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sithctl.errors import InputError
-from sithctl.kinds import Column
+from sithctl.kinds import Array, Blobs, Column
 from sithctl.kinds.base import canonical
 
 ATTRIBUTE = "sithctl"
@@ -40,10 +40,21 @@ def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Col
         file.attrs.create(ATTRIBUTE, canonical(document), dtype=text)
         for name in sorted(arrays):
             column = arrays[name]
-            if isinstance(column, list):
+            if isinstance(column, Blobs):
+                kind = h5py.vlen_dtype(np.uint8)
+                file.create_dataset(name, data=_ragged(column), dtype=kind)
+            elif isinstance(column, list):
                 file.create_dataset(name, data=np.array(column, dtype=object), dtype=text)
             else:
                 file.create_dataset(name, data=column)
+
+
+def _ragged(blobs: Blobs) -> Array:
+    """Rows of different lengths; numpy would make a table of rows that happen to be as long."""
+    rows = np.empty(len(blobs), dtype=object)
+    for i, blob in enumerate(blobs):
+        rows[i] = np.frombuffer(blob, np.uint8)
+    return rows
 
 
 def _read_safetensors(path: Path, only_document: bool) -> Parts:
@@ -62,14 +73,28 @@ def _read_hdf5(path: Path, only_document: bool) -> Parts:
 
     def take(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            is_text = h5py.check_string_dtype(item.dtype) is not None
-            arrays[name] = item.asstr()[()].tolist() if is_text else item[()]
+            sort = _sort(item.dtype)
+            if sort == "text":
+                arrays[name] = item.asstr()[()].tolist()
+            elif sort == "bytes":
+                arrays[name] = Blobs(blob.tobytes() for blob in item[()])
+            else:
+                arrays[name] = item[()]
 
     with h5py.File(path, "r") as file:
         document = json.loads(file.attrs[ATTRIBUTE])
         if not only_document:
             file.visititems(take)
     return document, arrays
+
+
+def _sort(dtype: Any) -> str:
+    """``text``, ``bytes``, or the name of a type of numbers."""
+    import h5py
+
+    if h5py.check_string_dtype(dtype) is not None:
+        return "text"
+    return "bytes" if h5py.check_vlen_dtype(dtype) is not None else str(dtype)
 
 
 def shapes(path: Path) -> dict[str, str]:
@@ -80,8 +105,7 @@ def shapes(path: Path) -> dict[str, str]:
 
         def take(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                is_text = h5py.check_string_dtype(item.dtype) is not None
-                found[name] = f"{'text' if is_text else item.dtype} {tuple(item.shape)}"
+                found[name] = f"{_sort(item.dtype)} {tuple(item.shape)}"
 
         with h5py.File(path, "r") as file:
             file.visititems(take)

@@ -73,6 +73,12 @@ def _guarded(stage: str, work: Callable[[], None]) -> None:
         raise typer.Exit(1) from None
 
 
+def is_given(context: typer.Context, parameter: str) -> bool:
+    """Whether the user named an option, rather than its default standing."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def stdin_has_data() -> bool:
     """Whether standard input is a pipe or a regular file: not a terminal, a device, or closed."""
     try:
@@ -94,9 +100,3 @@ def source_or_pipe(source: str | None, context: typer.Context) -> str:
         return "-"
     typer.echo(context.get_usage(), err=True)
     raise UsageError("no input", None, "name a file, or pipe one in")
-
-
-def named(context: typer.Context, parameter: str) -> bool:
-    """Whether an option stands on the command line, whatever its value."""
-    source = context.get_parameter_source(parameter)
-    return source is not None and source.name == "COMMANDLINE"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sithctl.commands.common import command, named, source_or_pipe
+from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.options import (
     CodeBatchOpt,
     CoherenceOpt,
@@ -88,7 +88,7 @@ def decompose(
     from sithctl.stages.options import Options
 
     source = source_or_pipe(spectra, context)
-    late = [f"--{n.replace('_', '-')}" for n in SELECTING if named(context, n)]
+    late = [f"--{n.replace('_', '-')}" for n in SELECTING if is_given(context, n)]
     if import_ and late:
         raise UsageError("what is imported is made already", None, f"leave out {', '.join(late)}")
     if export is None or output is not None:

@@ -7,7 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands.common import command, source_or_pipe
+from sithctl.commands.common import command, is_given, source_or_pipe
+from sithctl.commands.image_options import (
+    BATCH,
+    WANTED,
+    CaptionColumnOpt,
+    DetailColumnOpt,
+    IdColumnOpt,
+    ImageColumnOpt,
+    LimitOpt,
+    SeedOpt,
+    SplitOpt,
+    StreamingOpt,
+    StrictOpt,
+    ThumbnailsOpt,
+    note_skipped,
+    open_source,
+    refuse_options,
+)
 from sithctl.commands.options import (
     DeviceOpt,
     DtypeOpt,
@@ -22,6 +39,7 @@ from sithctl.commands.options import (
     named_model,
 )
 from sithctl.commands.text_options import (
+    CHOOSING,
     ExcludeOpt,
     FactorsOpt,
     MaxWordsOpt,
@@ -34,6 +52,7 @@ from sithctl.errors import UsageError
 
 if TYPE_CHECKING:
     from sithctl.kinds import Factors, Pool
+    from sithctl.models import Encoder
 
 EmbeddingsOpt = Annotated[
     Path | None,
@@ -43,6 +62,7 @@ ConceptsOpt = Annotated[
     str | None, typer.Option("--concepts", help="Labels of --embeddings, one a line.")
 ]
 StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
+IMAGES_ALONE = (*WANTED, "no_thumbnails")
 
 
 @command
@@ -57,6 +77,16 @@ def encode_pool(
     factors: FactorsOpt = None,
     embeddings: EmbeddingsOpt = None,
     concepts: ConceptsOpt = None,
+    split: SplitOpt = None,
+    image_column: ImageColumnOpt = "image",
+    caption_column: CaptionColumnOpt = None,
+    detail_column: DetailColumnOpt = None,
+    id_column: IdColumnOpt = None,
+    streaming: StreamingOpt = False,
+    limit: LimitOpt = None,
+    seed: SeedOpt = 0,
+    strict: StrictOpt = False,
+    no_thumbnails: ThumbnailsOpt = False,
     store: StoreOpt = Storage.float32,
     device: DeviceOpt = "cpu",
     dtype: DtypeOpt = Precision.float32,
@@ -65,51 +95,99 @@ def encode_pool(
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
 ) -> None:
-    """Encode concepts with the model's own text tower into a concept pool.
+    """Encode concepts, or captioned images, with the model's own towers into a concept pool.
 
     With --template, a concept's embedding is the mean of its unit-norm embeddings in all templates;
     its label stays the concept.
+
+    Captions lie in a folder's metadata.csv or .jsonl, in captions.txt (file name, tab, caption) or
+    in a .txt beside each image; in a data set's column; in a tar's .txt or .json members.
+    Images pass 64 at a time unless --batch-size says otherwise.
 
     Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.commands.writing import write
+    from sithctl.sources.open import is_images
 
     if (embeddings is None) != (concepts is None):
         raise UsageError("--embeddings and --concepts go together", None, "give both or neither")
     if embeddings is not None and concepts is not None:
-        if sources or template or exclude or min_words or max_words:
-            raise UsageError(
-                "--embeddings leaves nothing to encode or to choose",
-                embeddings,
-                "give either SOURCE or --embeddings, and --template, --exclude, --min-words and "
-                "--max-words with SOURCE alone",
-            )
+        if sources:
+            todo = "give either SOURCE or --embeddings"
+            raise UsageError("--embeddings leaves no SOURCE to encode", sources[0], todo)
+        refuse_options(context, (*CHOOSING, *IMAGES_ALONE), str(embeddings), "ready embeddings")
         check_target(output, force)
         write(_ready(embeddings, concepts, factors, model), output, history)
         return
     named = sources or [source_or_pipe(None, context)]
+    images = [source for source in named if is_images(source)]
+    if images and len(named) > 1:
+        raise UsageError("several sources, and images among them", images[0], "give it alone")
+    if images:
+        refuse_options(context, ("factors", *CHOOSING), images[0], "images, not a list of words")
+        check_target(output, force)
+        write(_image_pool(images[0], context), output, history)
+        return
+    refuse_options(context, IMAGES_ALONE, named[0], "words, not images")
     check_target(output, force)
-    from sithctl.models import load_encoder
+    write(_text_pool(named, context), output, history)
+
+
+def _text_pool(sources: list[str], context: typer.Context) -> Pool:
     from sithctl.stages.pool import check_templates
     from sithctl.stages.pool import encode_pool as stage
     from sithctl.views.console import output as console
 
-    check_templates(template or [])
-    chosen = choose_texts(named, factors, exclude, min_words, max_words)
-    with console.working("loading the model"):
-        encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
+    given = context.params
+    templates = given["template"] or []
+    check_templates(templates)
+    lengths = (given["min_words"], given["max_words"])
+    chosen = choose_texts(sources, given["factors"], given["exclude"], *lengths)
+    encoder = _encoder(context, given["batch_size"])
     with console.progress("encoding concepts") as tell:
-        pool = stage(
+        return stage(
             chosen.concepts,
             encoder,
             factors=chosen.factors,
-            templates=template or [],
+            templates=templates,
             selection=chosen.selection,
-            dtype=store.value,
+            dtype=given["store"].value,
             progress=tell,
         )
-    write(pool, output, history)
+
+
+def _image_pool(source: str, context: typer.Context) -> Pool:
+    from sithctl.stages.pool import encode_pool as stage
+    from sithctl.views.console import output as console
+
+    given = context.params
+    images = open_source(source, context, captions=True)
+    batch = given["batch_size"] if is_given(context, "batch_size") else BATCH
+    encoder = _encoder(context, batch)
+    with console.progress("encoding images") as tell:
+        pool = stage(
+            images,
+            encoder,
+            dtype=given["store"].value,
+            thumbnails=not given["no_thumbnails"],
+            progress=tell,
+        )
+    note_skipped(images.skipped, len(pool.concepts))
+    return pool
+
+
+def _encoder(context: typer.Context, batch_size: int) -> Encoder:
+    from sithctl.views.console import output as console
+
+    given = context.params
+    with console.working("loading the model"):
+        from sithctl.models import load_encoder
+
+        name = named_model(given["model"])
+        return load_encoder(
+            name, given["device"], dtype=given["dtype"].value, batch_size=batch_size
+        )
 
 
 def _ready(embeddings: Path, concepts: str, factors: Path | None, model: str | None) -> Pool:

@@ -1,14 +1,16 @@
-"""``sithctl explain``: codes as a table, JSON, CSV or Markdown."""
+"""``sithctl explain``: codes as a table, JSON, CSV, Markdown or UniSITH's JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands.common import command, named, stdin_has_data
+from sithctl.commands.common import command, is_given, stdin_has_data
 from sithctl.commands.options import (
     CoherenceOpt,
     ForceOpt,
@@ -43,6 +45,7 @@ class Format(StrEnum):
     csv = "csv"
     tsv = "tsv"
     markdown = "markdown"
+    unisith = "unisith-json"
 
 
 CodesArg = Annotated[
@@ -54,6 +57,10 @@ HeadOpt = Annotated[str | None, typer.Option("--head", help="Heads: 2, 0-3, -1."
 SvOpt = Annotated[str | None, typer.Option("--sv", help="Singular vectors: 0, 0-4.")]
 TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
 FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
+ThumbnailsOpt = Annotated[
+    Path | None,
+    typer.Option("--thumbnails", help="A folder to write the JPEGs of the images shown into."),
+]
 
 TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
 
@@ -83,6 +90,7 @@ def explain(
     sv: SvOpt = None,
     top: TopOpt = None,
     format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
+    thumbnails: ThumbnailsOpt = None,
     model: ModelOpt = None,
     tower: TowerOpt = Tower.vision,
     pool: PoolOpt = None,
@@ -102,6 +110,9 @@ def explain(
     With CODES, shows them. Without, runs the whole chain for --model (fold, svd, encode-pool,
     decompose) and keeps every stage's result in the cache.
 
+    unisith-json is UniSITH's own layout, which has one sign a vector: the plus pole; the minus pole
+    stands apart in each vector's "minus".
+
     Example: sithctl explain --layer 5 --head 2
     """
     from sithctl.artifacts.streams import check_target
@@ -112,18 +123,19 @@ def explain(
     options = Options(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
+    save = partial(_thumbnails, thumbnails, force)
     found = _given(codes, chain=bool(model or pool or mean))
-    making = [f"--{n.replace('_', '-')}" for n in MAKING if named(context, n)]
+    making = [f"--{n.replace('_', '-')}" for n in MAKING if is_given(context, n)]
     if found is not None and making:
         where = "standard input" if codes in (None, "-") else codes
         raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
     if found is not None:
-        _show([found], layer, head, sv, top, format, output)
+        _show([found], layer, head, sv, top, format, output, save)
         return
     from sithctl.commands.chain import Chain
 
     made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
-    _show(made, None, head, sv, top, format, output)
+    _show(made, None, head, sv, top, format, output, save)
 
 
 def _given(codes: str | None, *, chain: bool) -> Codes | None:
@@ -158,6 +170,7 @@ def _show(
     top: int | None,
     format: Format,  # noqa: A002
     target: str | None,
+    save: Callable[[Sequence[Explanation]], None],
 ) -> None:
     from sithctl.stages.explain import explain as stage
 
@@ -168,11 +181,22 @@ def _show(
         heads = {(e.layer, e.head) for c in found for e in stage(c, layer=layer, head=head, top=1)}
         shown = TOP_OF_ONE if len(heads) == 1 else TOP_OF_MANY
     rows = [e for c in found for e in stage(c, layer=layer, head=head, sv=sv, top=shown)]
+    save(rows)
     if is_table and target in (None, "-"):
         hidden = 0 if shown is None else max(0, rank - shown)
         _table(rows, found[0], hidden if top is None and sv is None else 0, rank)
     else:
         _data(rows, found[0], format, target)
+
+
+def _thumbnails(folder: Path | None, force: bool, rows: Sequence[Explanation]) -> None:
+    if folder is None:
+        return
+    from sithctl.views.console import output
+    from sithctl.views.thumbnails import write_thumbnails
+
+    count = write_thumbnails(rows, folder, force=force)
+    output.note(f"{count} thumbnails in {folder}")
 
 
 def _table(rows: Sequence[Explanation], codes: Codes, hidden: int, rank: int) -> None:
@@ -191,6 +215,7 @@ def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str
     from sithctl.views import records
     from sithctl.views.console import output
     from sithctl.views.terminal import plain_text
+    from sithctl.views.unisith import as_unisith
 
     header = {
         "model": codes.model.name,
@@ -204,6 +229,7 @@ def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str
         Format.csv: lambda: records.as_csv(rows),
         Format.tsv: lambda: records.as_csv(rows, "\t"),
         Format.markdown: lambda: records.as_markdown(rows),
+        Format.unisith: lambda: as_unisith(rows),
     }[format]()
     if target in (None, "-"):
         output.text(text)

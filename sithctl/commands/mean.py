@@ -8,6 +8,17 @@ from typing import Annotated
 import typer
 
 from sithctl.commands.common import command
+from sithctl.commands.image_options import (
+    IMAGES_HELP,
+    ImageColumnOpt,
+    LimitOpt,
+    SeedOpt,
+    SplitOpt,
+    StreamingOpt,
+    StrictOpt,
+    note_skipped,
+    open_source,
+)
 from sithctl.commands.options import (
     DeviceOpt,
     DtypeOpt,
@@ -24,28 +35,25 @@ from sithctl.errors import UsageError
 
 SourceArg = Annotated[
     str | None,
-    typer.Argument(
-        help="A folder of images, a data set on disk, an image pool, or scenes (rendered)."
-    ),
+    typer.Argument(help=f"An image pool, or images: {IMAGES_HELP}; scenes is rendered."),
 ]
 EmbeddingOpt = Annotated[
     Path | None, typer.Option("--embedding", help="A ready vector (npy, safetensors, pt).")
 ]
-SplitOpt = Annotated[str | None, typer.Option("--split", help="Of a data set.")]
-ColumnOpt = Annotated[str, typer.Option("--image-column", help="Of a data set.")]
-LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="So many images at most.")]
-SeedOpt = Annotated[int, typer.Option("--seed", help="Of the rendered scenes.")]
 
 
 @command
 def mean(
+    context: typer.Context,
     source: SourceArg = None,
     model: ModelOpt = None,
     embedding: EmbeddingOpt = None,
     split: SplitOpt = None,
-    image_column: ColumnOpt = "image",
+    image_column: ImageColumnOpt = "image",
+    streaming: StreamingOpt = False,
     limit: LimitOpt = None,
     seed: SeedOpt = 0,
+    strict: StrictOpt = False,
     device: DeviceOpt = "cpu",
     dtype: DtypeOpt = Precision.float32,
     batch_size: EncodeBatchOpt = 64,
@@ -73,26 +81,22 @@ def mean(
 
         write(ready_mean(read_embeddings(embedding, 1), model=model), output, history)
         return
+    from sithctl.sources.open import is_images
     from sithctl.stages.mean import mean as stage
 
-    if source == "-" or Path(str(source)).is_file():
+    if source == "-" or (Path(str(source)).is_file() and not is_images(str(source))):
         from sithctl.artifacts import load
         from sithctl.kinds import Pool
 
         write(stage(load(str(source), Pool)), output, history)
         return
     from sithctl.models import load_encoder
-    from sithctl.sources.images import open_images
     from sithctl.views.console import output as console
 
-    images = open_images(str(source), split=split, column=image_column, limit=limit, seed=seed)
+    images = open_source(str(source), context, captions=False)
     with console.working("loading the model"):
         encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding images") as tell:
         result = stage(images, encoder, progress=lambda done, _: tell(done, images.count))
-    if images.skipped:
-        console.note(
-            f"note: {len(images.skipped)} of {images.count} images could not be read and were "
-            f"skipped, the first: {images.skipped[0]}"
-        )
+    note_skipped(images.skipped, result.count)
     write(result, output, history)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from sithctl.commands.image_options import IMAGES_HELP
 from sithctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ SourcesArg = Annotated[
     list[str] | None,
     typer.Argument(
         help="Merged in order: lists (a concept a line, or .json), ConceptNet's assertions, "
-        "WordNet's folder; conceptnet and wordnet are fetched; - is a pipe; scenes is bundled."
+        "WordNet's folder; conceptnet and wordnet are fetched; - is a pipe; scenes is bundled. "
+        f"Or captioned images: {IMAGES_HELP}."
     ),
 ]
 FactorsOpt = Annotated[
@@ -36,6 +38,8 @@ MinWordsOpt = Annotated[
 MaxWordsOpt = Annotated[
     int | None, typer.Option("--max-words", min=1, help="Leave out concepts of more words.")
 ]
+
+CHOOSING = ("template", "exclude", "min_words", "max_words")  # texts alone
 
 
 class Chosen(NamedTuple):

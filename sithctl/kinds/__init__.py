@@ -5,9 +5,10 @@ what a file holds, named arrays and one JSON document; ``from_parts`` puts it to
 Containers (safetensors, HDF5) know nothing of kinds, kinds nothing of containers.
 """
 
-from sithctl.kinds.base import SCHEMA, Array, Artefact, Column, History, Identity, entry
+from sithctl.kinds.base import SCHEMA, Array, Artefact, Blobs, Column, History, Identity, entry
 from sithctl.kinds.codes import Codes, Concepts, LayerCodes
 from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
+from sithctl.kinds.images import CaptionedImage
 from sithctl.kinds.pool import Factors, Mean, Pool
 from sithctl.kinds.readout import Readout, Step
 
@@ -18,6 +19,8 @@ __all__ = [
     "SCHEMA",
     "Array",
     "Artefact",
+    "Blobs",
+    "CaptionedImage",
     "Codes",
     "Column",
     "Concepts",

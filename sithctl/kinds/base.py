@@ -18,7 +18,13 @@ from sithctl._version import __version__
 SCHEMA = 1
 
 Array = NDArray[Any]
-Column = Array | list[str]  # a file's entry: numbers, or a list of texts
+
+
+class Blobs(list[bytes]):
+    """Byte strings, such as small JPEGs: a type of its own, for an empty list has none."""
+
+
+Column = Array | list[str] | Blobs  # a file's entry: numbers, texts or byte strings
 History = tuple[dict[str, Any], ...]
 
 
@@ -33,9 +39,10 @@ def digest_of(document: Any, arrays: Mapping[str, Column]) -> str:
     for name in sorted(arrays):
         column = arrays[name]
         if isinstance(column, list):
-            state.update(f"|{name}|text|{len(column)}|".encode())
-            for text in column:
-                encoded = text.encode()
+            sort = "bytes" if isinstance(column, Blobs) else "text"
+            state.update(f"|{name}|{sort}|{len(column)}|".encode())
+            for item in column:
+                encoded = item.encode() if isinstance(item, str) else item
                 state.update(f"{len(encoded)}:".encode())
                 state.update(encoded)
         else:
@@ -132,9 +139,20 @@ def numbers(column: Column) -> Array:
 
 
 def texts(column: Column) -> list[str]:
-    if not isinstance(column, list):
-        raise TypeError("numbers where texts were expected")
+    if isinstance(column, Blobs | np.ndarray):
+        raise TypeError("no texts where texts were expected")
     return column
+
+
+def blobs(column: Column) -> Blobs:
+    if not isinstance(column, Blobs):
+        raise TypeError("no byte strings where byte strings were expected")
+    return column
+
+
+def optional(columns: Mapping[str, Column | None]) -> dict[str, Column]:
+    """The columns that there are."""
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 def layer_numbers(arrays: Mapping[str, Column], separator: str) -> list[int]:

@@ -10,11 +10,14 @@ from typing import Any, ClassVar, Self
 from sithctl.kinds.base import (
     Array,
     Artefact,
+    Blobs,
     Column,
     Identity,
+    blobs,
     canonical,
     layer_numbers,
     numbers,
+    optional,
     texts,
 )
 from sithctl.kinds.pool import Factors
@@ -64,12 +67,45 @@ class Concepts:
         labels: used labels.
         vectors: (used, features) float32, centred and unit.
         factors: the factor values each names, where the pool knows them.
+        sources, detail_captions, thumbnails: of an image pool's, where it has them.
     """
 
     indices: Array
     labels: list[str]
     vectors: Array
     factors: list[Factors] | None = None
+    sources: list[str] | None = None
+    detail_captions: list[str] | None = None
+    thumbnails: Blobs | None = None
+
+    def named(self) -> dict[str, Column]:
+        known = None if self.factors is None else [canonical(f) for f in self.factors]
+        beside: dict[str, Column | None] = {
+            "concepts/factors": known,
+            "concepts/sources": self.sources,
+            "concepts/details": self.detail_captions,
+            "concepts/thumbnails": self.thumbnails,
+        }
+        always: dict[str, Column] = {
+            "concepts/indices": self.indices,
+            "concepts/labels": self.labels,
+            "concepts/vectors": self.vectors,
+        }
+        return always | optional(beside)
+
+    @classmethod
+    def parse(cls, arrays: Mapping[str, Column]) -> Self:
+        factors, sources = arrays.get("concepts/factors"), arrays.get("concepts/sources")
+        details, thumbnails = arrays.get("concepts/details"), arrays.get("concepts/thumbnails")
+        return cls(
+            numbers(arrays["concepts/indices"]),
+            texts(arrays["concepts/labels"]),
+            numbers(arrays["concepts/vectors"]),
+            None if factors is None else [json.loads(text) for text in texts(factors)],
+            None if sources is None else texts(sources),
+            None if details is None else texts(details),
+            None if thumbnails is None else blobs(thumbnails),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +132,7 @@ class Codes(Artefact):
         result: dict[str, Column] = {}
         for layer, codes in self.layers.items():
             result |= codes.named(f"layers/{layer}/")
-        result["concepts/indices"] = self.concepts.indices
-        result["concepts/labels"] = self.concepts.labels
-        result["concepts/vectors"] = self.concepts.vectors
-        if self.concepts.factors is not None:
-            result["concepts/factors"] = [canonical(f) for f in self.concepts.factors]
+        result |= self.concepts.named()
         result["mean"], result["pool_mean"] = self.mean, self.pool_mean
         return result | self.readout.arrays("/")
 
@@ -117,20 +149,13 @@ class Codes(Artefact):
             layer: LayerCodes(*(numbers(arrays[f"layers/{layer}/{n}"]) for n in LAYER_CODES))
             for layer in layer_numbers(arrays, "/")
         }
-        factors = arrays.get("concepts/factors")
-        concepts = Concepts(
-            numbers(arrays["concepts/indices"]),
-            texts(arrays["concepts/labels"]),
-            numbers(arrays["concepts/vectors"]),
-            None if factors is None else [json.loads(text) for text in texts(factors)],
-        )
         return cls(
             Identity.parse(document["model"]),
             tuple(document["history"]),
             document["architecture"],
             document["parameters"],
             layers,
-            concepts,
+            Concepts.parse(arrays),
             numbers(arrays["mean"]),
             numbers(arrays["pool_mean"]),
             Readout.parse(document["readout"], arrays, "/"),

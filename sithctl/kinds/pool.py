@@ -9,7 +9,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from sithctl.kinds.base import Array, Artefact, Column, Identity, canonical, numbers, texts
+from sithctl.kinds.base import (
+    Array,
+    Artefact,
+    Blobs,
+    Column,
+    Identity,
+    blobs,
+    canonical,
+    numbers,
+    optional,
+    texts,
+)
 
 Factors = dict[str, str]
 
@@ -20,9 +31,12 @@ class Pool(Artefact):
 
     Attributes:
         embeddings: (M, features) float32 or float16, un-normalised.
-        concepts: M labels.
+        concepts: M labels; an image's is its caption.
         factors: where known, the factor values each concept names.
         modality: ``text`` or ``image``; an image pool is its own mean.
+        sources: for images, their M ids.
+        detail_captions: second, longer captions where there are any.
+        thumbnails: M small JPEGs, where they are kept.
     """
 
     kind: ClassVar[str] = "pool"
@@ -32,12 +46,20 @@ class Pool(Artefact):
     concepts: list[str]
     factors: list[Factors] | None = None
     modality: str = "text"
+    sources: list[str] | None = None
+    detail_captions: list[str] | None = None
+    thumbnails: Blobs | None = None
 
     def arrays(self) -> dict[str, Column]:
-        result: dict[str, Column] = {"embeddings": self.embeddings, "concepts": self.concepts}
-        if self.factors is not None:
-            result["factors"] = [canonical(f) for f in self.factors]
-        return result
+        known = None if self.factors is None else [canonical(f) for f in self.factors]
+        beside: dict[str, Column | None] = {
+            "factors": known,
+            "sources": self.sources,
+            "details": self.detail_captions,
+            "thumbnails": self.thumbnails,
+        }
+        always: dict[str, Column] = {"embeddings": self.embeddings, "concepts": self.concepts}
+        return always | optional(beside)
 
     def details(self) -> dict[str, Any]:
         return {
@@ -48,7 +70,8 @@ class Pool(Artefact):
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
-        factors = arrays.get("factors")
+        factors, sources = arrays.get("factors"), arrays.get("sources")
+        details, thumbnails = arrays.get("details"), arrays.get("thumbnails")
         return cls(
             Identity.parse(document["model"]),
             tuple(document["history"]),
@@ -56,6 +79,9 @@ class Pool(Artefact):
             texts(arrays["concepts"]),
             None if factors is None else [json.loads(text) for text in texts(factors)],
             document["modality"],
+            None if sources is None else texts(sources),
+            None if details is None else texts(details),
+            None if thumbnails is None else blobs(thumbnails),
         )
 
 

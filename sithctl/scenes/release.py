@@ -88,10 +88,11 @@ def write_concepts() -> None:
 def write_mean() -> int:
     """The image mean over rendered scenes; how many there were."""
     from sithctl.artifacts import save
-    from sithctl.sources.images import World
+    from sithctl.sources.images import Wanted
+    from sithctl.sources.rendered import World
     from sithctl.stages.mean import mean
 
-    result = mean(World(MEAN_SEED, None), "scenes")
+    result = mean(World(Wanted(seed=MEAN_SEED)), "scenes")
     save(result, MEAN)
     return result.count
 

@@ -1,151 +1,155 @@
-"""Images from a folder, a Hugging Face dataset on disk, or the rendered world."""
+"""Images one after another: read a little ahead, in order, the unreadable ones counted."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sithctl.errors import InputError
+from sithctl.kinds import CaptionedImage, Factors
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
-WORLD_SIZE = 4096
+WORKERS = 4  # threads that decode: Pillow lets go of the lock
+AHEAD = 8  # images decoded before they are asked for
 
 
-@dataclass
+@dataclass(frozen=True)
+class Wanted:
+    """What to take from a source.
+
+    Attributes:
+        captions: refuse an image without a caption; otherwise captions are not looked for.
+        limit: so many images at most, counted before unreadable ones are left out.
+        strict: stop at an unreadable image instead of leaving it out.
+        split, image_column, caption_column, detail_column, id_column: of a data set; a caption
+            column of None is the first of ``CAPTION_COLUMNS`` that there is.
+        streaming: read a data set of the hub as it arrives.
+        seed: of rendered scenes.
+    """
+
+    captions: bool = False
+    limit: int | None = None
+    strict: bool = False
+    split: str | None = None
+    image_column: str = "image"
+    caption_column: str | None = None
+    detail_column: str | None = None
+    id_column: str | None = None
+    streaming: bool = False
+    seed: int = 0
+
+
+CAPTION_COLUMNS = ("caption", "text", "captions")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image that is still to be read; ``read`` may fail in any of the decoders' ways."""
+
+    id: str
+    read: Callable[[], Image.Image]
+    caption: str | None = None
+    detail: str | None = None
+    factors: Factors | None = None
+
+
 class Images(ABC):
     """Images one after another.
 
     Attributes:
-        name: of the source, for history.
-        count: how many there are to read.
-        skipped: the names of those that could not be read, known after reading.
+        name: of the source.
+        count: how many there are to read; 0 where only reading tells.
+        skipped: the ids of those that could not be read, known after reading.
     """
 
-    name: str
-    count: int
-    skipped: list[str] = field(default_factory=list)
+    def __init__(self, name: str, count: int, wanted: Wanted) -> None:
+        self.name, self.count, self.wanted = name, count, wanted
+        self.skipped: list[str] = []
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Image.Image]: ...
+    def entries(self) -> Iterator[Entry]:
+        """What there is to read, in order, no more than ``wanted.limit``."""
 
-
-class Folder(Images):
-    """The images below a folder, by path."""
-
-    def __init__(self, folder: Path, limit: int | None) -> None:
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)[:limit]
-        if not paths:
-            raise InputError("no images in the folder", folder, "expected png, jpg, webp, …")
-        super().__init__(folder.name, len(paths))
-        self.paths = paths
-
-    def __iter__(self) -> Iterator[Image.Image]:
+    def __iter__(self) -> Iterator[CaptionedImage]:
         self.skipped.clear()
-        for path in self.paths:
+        waiting: deque[tuple[Entry, Future[Image.Image]]] = deque()
+        with ThreadPoolExecutor(WORKERS) as pool:
             try:
-                with Image.open(path) as image:
-                    yield image.convert("RGB")
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                self.skipped.append(str(path))
+                for entry in self.entries():
+                    self._check(entry)
+                    waiting.append((entry, pool.submit(_rgb, entry.read)))
+                    if len(waiting) > AHEAD:
+                        yield from self._taken(*waiting.popleft())
+                while waiting:
+                    yield from self._taken(*waiting.popleft())
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def _check(self, entry: Entry) -> None:
+        if self.wanted.captions and not entry.caption:
+            raise missing_caption(entry.id, self.name)
+
+    def _taken(self, entry: Entry, future: Future[Image.Image]) -> Iterator[CaptionedImage]:
+        try:
+            image = future.result()
+        except InputError:
+            raise
+        except Exception as error:  # Pillow's thirty decoders raise what they like on a bad file
+            if self.wanted.strict:
+                what = f"the image {entry.id} cannot be read ({_first_line(error)})"
+                raise InputError(what, self.name, "leave out --strict to skip it") from error
+            self.skipped.append(storable(entry.id))
+            return
+        name = storable(entry.id)
+        yield CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
 
 
-class Dataset(Images):
-    """The image column of a dataset that ``save_to_disk`` wrote."""
-
-    def __init__(self, folder: Path, split: str | None, column: str, limit: int | None) -> None:
-        rows = _load(folder, split)
-        if column not in rows.column_names:
-            raise InputError(
-                f"the data set has no column {column}",
-                folder,
-                f"name one with --image-column: {', '.join(rows.column_names)}",
-            )
-        self.rows = rows.select(range(min(len(rows), limit or len(rows))))
-        self.column = column
-        if not len(self.rows):
-            raise InputError("the data set is empty", folder)
-        super().__init__(folder.name, len(self.rows))
-
-    def __iter__(self) -> Iterator[Image.Image]:
-        self.skipped.clear()
-        for i in range(len(self.rows)):
-            try:
-                image = self.rows[i][self.column]
-            except (OSError, SyntaxError, ValueError):
-                self.skipped.append(f"row {i}")
-                continue
-            if not isinstance(image, Image.Image):
-                raise InputError(
-                    f"column {self.column} holds {type(image).__name__}, not images", self.name
-                )
-            yield image.convert("RGB")
+def missing_caption(name: str, source: object) -> InputError:
+    return InputError(
+        f"no caption for the image {name}", source, "caption every image, or leave it out"
+    )
 
 
-class World(Images):
-    """Freshly rendered scenes, as biased as the bundled model's training pictures."""
-
-    def __init__(self, seed: int, limit: int | None) -> None:
-        super().__init__("scenes", limit or WORLD_SIZE)
-        self.seed = seed
-
-    def __iter__(self) -> Iterator[Image.Image]:
-        from sithctl.scenes.world import BIAS, BLOCK, draw
-
-        scenes = draw(self.count, self.seed, BIAS)
-        for start in range(0, self.count, BLOCK):
-            for picture in scenes.pictures(start, start + BLOCK):
-                yield Image.fromarray(picture.permute(1, 2, 0).numpy())
-
-
-def open_images(
-    source: str,
-    *,
-    split: str | None = None,
-    column: str = "image",
-    limit: int | None = None,
-    seed: int = 0,
-) -> Images:
-    """Images of a source: ``scenes``, a folder, or a data set on disk.
+def one_line(text: Any) -> str | None:
+    """A caption on one line; the first of several; None for none or an empty one.
 
     Raises:
-        InputError: there is no such source, or no image in it.
+        InputError: what should be a caption is a table.
     """
-    if source == "scenes":
-        return World(seed, limit)
-    folder = Path(source)
-    if not folder.is_dir():
+    if isinstance(text, list | tuple):
+        text = next(iter(text), None)
+    if isinstance(text, dict | list | bytes):
         raise InputError(
-            "no such folder", source, "give a folder of images, a data set on disk, or `scenes`"
+            f"captions are {type(text).__name__}, not texts",
+            None,
+            "name another column with --caption-column",
         )
-    if _is_dataset(folder):
-        return Dataset(folder, split, column, limit)
-    return Folder(folder, limit)
+    return None if text is None else " ".join(storable(str(text)).split()) or None
 
 
-def _is_dataset(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("dataset_dict.json", "state.json"))
+def storable(text: str) -> str:
+    """The text as UTF-8 and HDF5 can hold it: no NUL, and lone surrogates, which stand for bytes
+    of a file name that is no UTF-8, as escapes."""
+    return text.replace("\0", " ").encode("utf-8", "backslashreplace").decode()
 
 
-def _load(folder: Path, split: str | None) -> Any:
-    import datasets
+def decode(data: bytes) -> Image.Image:
+    """The image in a file's bytes, upright as its EXIF orientation says."""
+    with Image.open(BytesIO(data)) as image:
+        return ImageOps.exif_transpose(image)
 
-    try:
-        loaded = datasets.load_from_disk(str(folder))
-    except Exception as error:  # datasets raises what Arrow, JSON and the file system raise
-        raise InputError("not a whole data set", folder, "write it with save_to_disk") from error
-    if not isinstance(loaded, datasets.DatasetDict):
-        return loaded
-    if split is None and len(loaded) == 1:
-        return next(iter(loaded.values()))
-    if split not in loaded:
-        raise InputError(
-            f"the data set has no split {split}" if split else "the data set has several splits",
-            folder,
-            f"name one with --split: {', '.join(loaded)}",
-        )
-    return loaded[split]
+
+def _rgb(read: Callable[[], Image.Image]) -> Image.Image:
+    return read().convert("RGB")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

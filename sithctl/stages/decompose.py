@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import (
     Array,
+    Blobs,
     Codes,
     Concepts,
     LayerCodes,
@@ -30,6 +31,8 @@ from sithctl.stages.fidelity import fidelity
 from sithctl.stages.fitting import check_pool, mean_vector, resolve_mean
 from sithctl.stages.options import Options
 from sithctl.stages.vectors import Shape, chosen_layers, vectors_of
+
+T = TypeVar("T")
 
 
 def decompose(
@@ -168,10 +171,9 @@ def answer(
         "mean": mean.digest if mean else None,
         **(inputs or {}),
     }
+    before = (*spectra.history, *pool.history, *(mean.history if mean else ()))
     history = (
-        *spectra.history,
-        *pool.history,
-        *(mean.history if mean else ()),
+        *(stage for i, stage in enumerate(before) if stage not in before[:i]),  # a pool's own mean
         entry("decompose", {"layers": task.layers, **parameters}, digests),
     )
     return Codes(
@@ -228,9 +230,17 @@ def _degenerate(spectrum: LayerSpectra, gap: float) -> Array:
 
 def _used_concepts(pool: Pool, dictionary: Tensor, indices: Tensor) -> Concepts:
     used = indices[indices >= 0].unique()
+    rows = used.tolist()
     return Concepts(
         used.numpy(),
-        [pool.concepts[i] for i in used.tolist()],
+        [pool.concepts[i] for i in rows],
         dictionary[used].numpy(),
-        None if pool.factors is None else [pool.factors[i] for i in used.tolist()],
+        _chosen(pool.factors, rows),
+        _chosen(pool.sources, rows),
+        _chosen(pool.detail_captions, rows),
+        None if pool.thumbnails is None else Blobs(pool.thumbnails[i] for i in rows),
     )
+
+
+def _chosen(column: list[T] | None, rows: list[int]) -> list[T] | None:
+    return None if column is None else [column[i] for i in rows]

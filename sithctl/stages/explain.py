@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,12 +15,21 @@ from sithctl.stages.layers import ANOTHER_MODEL, parse_selection
 
 @dataclass(frozen=True)
 class WeightedConcept:
-    """A concept of an explanation: its label, coefficient, place in the pool, and factors."""
+    """A concept of an explanation: its label, coefficient, place in the pool, and factors.
+
+    Attributes:
+        image: an image pool's id of it.
+        detail: its second, longer caption.
+        thumbnail: a small JPEG of it.
+    """
 
     concept: str
     coefficient: float
     index: int
     factors: Factors | None = None
+    image: str | None = None
+    detail: str | None = None
+    thumbnail: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -128,9 +137,16 @@ class _Labels:
         self.place = {int(index): i for i, index in enumerate(codes.concepts.indices)}
 
     def weighted(self, index: int, coefficient: float) -> WeightedConcept:
-        i = self.place[index]
-        factors = self.concepts.factors[i] if self.concepts.factors is not None else None
-        return WeightedConcept(self.concepts.labels[i], coefficient, index, factors)
+        i, known = self.place[index], self.concepts
+        return WeightedConcept(
+            known.labels[i],
+            coefficient,
+            index,
+            None if known.factors is None else known.factors[i],
+            None if known.sources is None else known.sources[i],
+            None if known.detail_captions is None else known.detail_captions[i],
+            None if known.thumbnails is None else known.thumbnails[i],
+        )
 
 
 def _one(

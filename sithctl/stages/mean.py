@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from PIL import Image
 
 from sithctl.errors import InputError
-from sithctl.kinds import Array, Identity, Mean, Pool, entry
+from sithctl.kinds import Array, CaptionedImage, Identity, Mean, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder, open_model
+from sithctl.stages.batches import batches, skipped
 
 
 def mean(
-    images: Iterable[Image.Image] | Pool,
+    images: Iterable[Image.Image] | Iterable[CaptionedImage] | Pool,
     model: str | Encoder = "scenes",
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -25,7 +26,7 @@ def mean(
     """The mean of a model's unit-norm features of images.
 
     Args:
-        images: pictures, or an image pool of the same model.
+        images: pictures, with or without captions, or an image pool of the same model.
         model: a name, or an encoder that is loaded already.
         progress: called with (images done, 0) after every batch.
 
@@ -48,7 +49,7 @@ def mean(
     identity = Identity(name, open_model(encoder.source).readout.space)
     total: torch.Tensor | None = None
     count, content = 0, hashlib.sha256()
-    for batch in _batches(images, encoder.batch_size):
+    for batch in batches(_pictures(images), encoder.batch_size):
         for image in batch:
             content.update(f"{image.size}".encode())
             content.update(image.tobytes())
@@ -60,6 +61,7 @@ def mean(
     if total is None:
         raise InputError("no image could be read", getattr(images, "name", None), "give images")
     parameters = {"model": name, "arithmetic": encoder.arithmetic}
+    parameters |= skipped(images)
     history = (entry("mean", parameters, {"images": content.hexdigest()[:32]}),)
     return Mean(identity, history, total.numpy(), count)
 
@@ -83,12 +85,8 @@ def ready_mean(vector: Array, *, model: str | None = None) -> Mean:
     return Mean(identity, history, total, 1)
 
 
-def _batches(images: Iterable[Image.Image], size: int) -> Iterable[list[Image.Image]]:
-    batch: list[Image.Image] = []
-    for image in images:
-        batch.append(image)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _pictures(
+    images: Iterable[Image.Image] | Iterable[CaptionedImage],
+) -> Iterator[Image.Image]:
+    for item in images:
+        yield item.image if isinstance(item, CaptionedImage) else item

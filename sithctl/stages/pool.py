@@ -1,10 +1,10 @@
-"""Encode concepts into a pool: raw embeddings by the model's own text tower."""
+"""Encode concepts into a pool: raw embeddings by the model's own towers."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -12,28 +12,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sithctl.errors import InputError, UsageError
-from sithctl.kinds import Array, Factors, Identity, Pool, entry
+from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder, open_model
+from sithctl.stages.image_pool import encode_image_pool
 
 CHUNK = 8192  # texts between two words to the progress bar
 PLACE = "{}"  # where a template takes the concept
 
 
 def encode_pool(
-    concepts: Sequence[str],
+    concepts: Sequence[str] | Iterable[CaptionedImage],
     model: str | Encoder = "scenes",
     *,
     factors: list[Factors] | None = None,
     templates: Sequence[str] = (),
     selection: Mapping[str, Any] | None = None,
     dtype: str = "float32",
+    thumbnails: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Encode concepts with a model's text tower.
+    """Encode concepts with a model's text tower, or captioned images with its vision tower.
 
     Args:
-        concepts: M labels.
+        concepts: M labels, or captioned images, read a batch at a time.
         model: a name, or an encoder that is loaded already.
         factors: the factor values each concept names, where they are known.
         templates: sentences with a ``{}`` for the concept. A concept's embedding is then the mean
@@ -41,20 +43,37 @@ def encode_pool(
             classification. Its label stays the concept alone.
         selection: how the concepts were chosen, for history.
         dtype: of the stored embeddings, ``float32`` or ``float16``.
-        progress: called with (texts done, texts in all).
+        thumbnails: keep a small JPEG of every image.
+        progress: called with (texts or images done, how many in all, 0 where that is not known).
 
     Returns:
         A pool with embeddings (M, features), un-normalised; of norm 1 at most with templates.
 
     Raises:
-        InputError: no concepts, or a model without a text tower.
+        InputError: no concepts, or texts and a model without a text tower.
         UsageError: a template without ``{}``.
     """
     check_templates(templates)
-    labels = list(concepts)
+    encoder = load_encoder(model) if isinstance(model, str) else model
+    if _is_images(concepts):
+        return encode_image_pool(
+            concepts, encoder, thumbnails=thumbnails, dtype=dtype, progress=progress
+        )
+    labels = [str(concept) for concept in concepts]
+    return _text_pool(labels, encoder, factors, templates, selection or {}, dtype, progress)
+
+
+def _text_pool(
+    labels: list[str],
+    encoder: Encoder,
+    factors: list[Factors] | None,
+    templates: Sequence[str],
+    selection: Mapping[str, Any],
+    dtype: str,
+    progress: Callable[[int, int], None] | None,
+) -> Pool:
     if not labels:
         raise InputError("no concepts", None, "give at least one")
-    encoder = load_encoder(model) if isinstance(model, str) else model
     name = encoder.location.name
     identity = Identity(name, open_model(encoder.source).readout.space)
     encoder.truncated = 0
@@ -79,13 +98,21 @@ def encode_pool(
         "arithmetic": encoder.arithmetic,
     }
     parameters |= {"templates": list(templates)} if templates else {}
-    parameters |= selection or {}
+    parameters |= selection
     return Pool(
         identity,
         (entry("encode-pool", parameters, {"concepts": known}),),
         np.concatenate(parts).astype(dtype),
         labels,
         factors,
+    )
+
+
+def _is_images(
+    concepts: Sequence[str] | Iterable[CaptionedImage],
+) -> TypeGuard[Iterable[CaptionedImage]]:
+    return not isinstance(concepts, Sequence) or any(
+        isinstance(concept, CaptionedImage) for concept in concepts
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sithctl.stages.explain import Explanation
+from sithctl.stages.explain import Explanation, WeightedConcept
 from sithctl.views.terminal import footnotes
 from sithctl.views.text import printable
 
@@ -36,10 +36,16 @@ def record(explanation: Explanation) -> dict[str, Any]:
     """One explanation as JSON has it."""
     result = asdict(explanation)
     result["concepts"] = [
-        {"concept": c.concept, "coefficient": c.coefficient, "index": c.index}
+        {"concept": c.concept, "coefficient": c.coefficient, "index": c.index} | _of_image(c)
         for c in explanation.concepts
     ]
     return result
+
+
+def _of_image(concept: WeightedConcept) -> dict[str, str]:
+    """What a concept of an image pool has beside its caption."""
+    beside = {"image": concept.image, "detail": concept.detail}
+    return {name: text for name, text in beside.items() if text}
 
 
 def as_json(explanations: Iterable[Explanation], header: dict[str, Any]) -> str:
@@ -55,16 +61,19 @@ def as_jsonl(explanations: Iterable[Explanation]) -> str:
 
 
 def as_csv(explanations: Iterable[Explanation], delimiter: str = ",") -> str:
-    """A line a concept; an explanation without any has one line with empty cells."""
+    """A line a concept; an explanation without any has one line with empty cells. Where concepts
+    are images, a last column has their ids."""
+    rows = list(explanations)
+    images = any(c.image is not None for e in rows for c in e.concepts)
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for e in explanations:
-        writer.writerows(_rows(e))
+    writer.writerow((*COLUMNS, "image") if images else COLUMNS)
+    for e in rows:
+        writer.writerows(_rows(e, images))
     return buffer.getvalue()
 
 
-def _rows(e: Explanation) -> list[list[Any]]:
+def _rows(e: Explanation, images: bool) -> list[list[Any]]:
     head = [
         e.layer,
         e.head,
@@ -78,8 +87,11 @@ def _rows(e: Explanation) -> list[list[Any]]:
         e.fidelity.residual,
         e.fidelity.residual_ceiling,
     ]
-    rows = [[*head, k, c.concept, c.coefficient, c.index] for k, c in enumerate(e.concepts)]
-    return rows or [[*head, None, None, None, None]]
+    rows = [
+        [*head, k, c.concept, c.coefficient, c.index, *([c.image] if images else ())]
+        for k, c in enumerate(e.concepts)
+    ]
+    return rows or [[*head, *([None] * (5 if images else 4))]]
 
 
 def as_markdown(explanations: Sequence[Explanation]) -> str:
@@ -92,7 +104,7 @@ def as_markdown(explanations: Sequence[Explanation]) -> str:
             lines += ["", f"### Layer {e.layer}, head {e.head}", ""]
             lines += ["| sv | pole | σ | energy | fidelity | concepts |"]
             lines += ["|---:|:---:|---:|---:|---:|:---|"]
-        concepts = ", ".join(f"{_cell(c.concept)} ({c.coefficient:.2f})" for c in e.concepts)
+        concepts = ", ".join(map(_weighted, e.concepts))
         fidelity = "" if e.fidelity.feature is None else f"{e.fidelity.feature:.2f}"
         mark = "≈" if e.degenerate else ""
         lines.append(
@@ -102,6 +114,11 @@ def as_markdown(explanations: Sequence[Explanation]) -> str:
     for note in footnotes(explanations):
         lines += ["", note]
     return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _weighted(concept: WeightedConcept) -> str:
+    named = "" if concept.image is None else f", {_cell(concept.image)}"
+    return f"{_cell(concept.concept)} ({concept.coefficient:.2f}{named})"
 
 
 def _cell(label: str) -> str:

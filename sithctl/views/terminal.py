@@ -88,12 +88,13 @@ def _figure(value: float | None) -> str:
 
 
 def _concepts(e: Explanation, largest: float, wide: bool) -> Text:
-    """A concept a line: bar, coefficient, label, and where there is room what the label names."""
+    """A concept a line: bar, coefficient, label, an image's id, and where there is room what the
+    label names."""
     if not e.concepts:
         return Text("no concept has a positive weight", style="dim italic")
     style = POLE_STYLE[e.pole]
     lines = [_concept(c, largest, 12 if wide else 6, style) for c in e.concepts]
-    if wide:
+    if wide and not any(concept.image for concept in e.concepts):  # a caption says it all
         room = max(line.cell_len for line in lines) + 2
         for line, concept in zip(lines, e.concepts, strict=True):
             if concept.factors:
@@ -103,10 +104,12 @@ def _concepts(e: Explanation, largest: float, wide: bool) -> Text:
 
 
 def _concept(concept: WeightedConcept, largest: float, width: int, style: str) -> Text:
+    named = "" if concept.image is None else f"  {printable(concept.image)}"
     return Text.assemble(
         (bar(concept.coefficient / largest, width).ljust(width), style),
         (f" {concept.coefficient:.2f} ", "dim"),
         printable(concept.concept),
+        (named, "dim"),
     )
 
 

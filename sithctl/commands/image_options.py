@@ -1,0 +1,85 @@
+"""Options of commands that read images, and what they ask of a source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sithctl.commands.common import is_given
+from sithctl.errors import UsageError
+from sithctl.views.console import output
+
+if TYPE_CHECKING:
+    from sithctl.sources.images import Images, Wanted
+
+IMAGES_HELP = (
+    "a folder, a data set (on disk, Parquet files, or hf:NAME on the hub), WebDataset tars, "
+    "scenes:images, recap-coco, lvis-gpt4v"
+)
+BATCH = 64  # pictures at a time unless told: as many as of texts would fill the memory
+
+SplitOpt = Annotated[str | None, typer.Option("--split", help="Of a data set.")]
+ImageColumnOpt = Annotated[
+    str, typer.Option("--image-column", help="Of a data set: images, or their web addresses.")
+]
+CaptionColumnOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--caption-column", help="Of a data set or metadata file, or a key of a tar's .json."
+    ),
+]
+DetailColumnOpt = Annotated[
+    str | None, typer.Option("--detail-column", help="A second, longer caption to keep.")
+]
+IdColumnOpt = Annotated[
+    str | None, typer.Option("--id-column", help="Of a data set; default image_id, id or the row.")
+]
+StreamingOpt = Annotated[
+    bool, typer.Option("--streaming", help="Read a data set of the hub as it arrives.")
+]
+LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="So many images at most.")]
+SeedOpt = Annotated[int, typer.Option("--seed", help="Of the rendered scenes.")]
+StrictOpt = Annotated[
+    bool, typer.Option("--strict", help="Stop at an unreadable image, not skip it.")
+]
+ThumbnailsOpt = Annotated[
+    bool, typer.Option("--no-thumbnails", help="Keep no small JPEGs of the images.")
+]
+
+WANTED = (
+    "limit",
+    "strict",
+    "split",
+    "image_column",
+    "caption_column",
+    "detail_column",
+    "id_column",
+    "streaming",
+    "seed",
+)
+
+
+def open_source(source: str, context: typer.Context, *, captions: bool) -> Images:
+    """The images of a source, as this command's options want them."""
+    from sithctl.sources.images import Wanted
+    from sithctl.sources.open import open_images
+
+    asked = {name: context.params[name] for name in WANTED if name in context.params}
+    wanted: Wanted = Wanted(captions=captions, **asked)
+    return open_images(source, wanted)
+
+
+def refuse_options(context: typer.Context, names: tuple[str, ...], source: str, why: str) -> None:
+    """Refuse options that have nothing to do for this source."""
+    given = [f"--{name.replace('_', '-')}" for name in names if is_given(context, name)]
+    if given:
+        raise UsageError(why, source, f"leave out {', '.join(given)}")
+
+
+def note_skipped(skipped: list[str], read: int) -> None:
+    if skipped:
+        output.note(
+            f"note: {len(skipped)} of {len(skipped) + read} images could not be read and were "
+            f"skipped, the first: {skipped[0]}"
+        )

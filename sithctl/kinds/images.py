@@ -1,0 +1,30 @@
+"""An image on its way into a pool or a mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sithctl.kinds.pool import Factors
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionedImage:
+    """A picture and what is said of it.
+
+    Attributes:
+        image: RGB.
+        id: names it within its source: a path below the folder, a row, a scene.
+        caption: one line; empty where the source was not asked for captions.
+        detail: a second, detailed caption, where there is one.
+        factors: the picture's factor values, where they are known.
+    """
+
+    image: Image
+    id: str
+    caption: str = ""
+    detail: str | None = None
+    factors: Factors | None = None

@@ -1,0 +1,111 @@
+"""Which kind of source a name means, and opening it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sithctl.errors import InputError
+from sithctl.sources.images import SUFFIXES, Images, Wanted
+from sithctl.sources.recipes import RECIPES
+from sithctl.sources.wordnet import is_wordnet
+
+SCENES = "scenes"
+SCENES_IMAGES = "scenes:images"
+HUB = "hf:"
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_LISTS = frozenset({".txt", ".tsv", ".csv", ".gz", ".json", ".jsonl", ".h5", ".hdf5"})
+
+
+def is_images(source: str) -> bool:
+    """Whether a SOURCE is of images, where it could also be of texts.
+
+    Images are ``scenes:images``, recipes, ``hf:NAME`` and a hub name that is no file's, tars,
+    Parquet and Arrow files, and every folder but WordNet's.
+    """
+    path = Path(source)
+    if source == SCENES_IMAGES or source in RECIPES or source.startswith(HUB):
+        return True
+    if path.is_dir():
+        return not is_wordnet(path)
+    return _is_tar(source) or _is_data_file(path) or _is_hub_name(source)
+
+
+def open_images(source: str, wanted: Wanted | None = None) -> Images:
+    """Images of a source.
+
+    Args:
+        source: a folder of images, of tars or of Parquet files; a data set that ``save_to_disk``
+            wrote or, by ``hf:NAME``, of the hub; tars; a recipe; ``scenes`` as the bundled model
+            was trained on them, ``scenes:images`` with every factor drawn alone.
+        wanted: columns, limit, whether captions are needed.
+
+    Raises:
+        InputError: there is no such source, no image in it, or not the columns asked for.
+    """
+    wanted = wanted or Wanted()
+    if source in RECIPES and not Path(source).exists():
+        recipe = RECIPES[source]
+        return _open(recipe.source, recipe.wanted(wanted))
+    return _open(source, wanted)
+
+
+def _open(source: str, wanted: Wanted) -> Images:
+    path = Path(source)
+    if source in (SCENES, SCENES_IMAGES):
+        from sithctl.sources.rendered import World
+
+        return World(wanted) if source == SCENES else World(wanted, bias=0.0)
+    if path.is_dir():
+        return _of_folder(path, wanted)
+    if _is_tar(source):
+        from sithctl.sources.webdataset import WebDataset
+
+        return WebDataset(source, wanted)
+    if _is_data_file(path) and path.is_file():
+        from sithctl.sources.datasets import data_files
+
+        return data_files(path, wanted)
+    if source.startswith(HUB) or _is_hub_name(source):
+        from sithctl.sources.datasets import hub_dataset
+
+        return hub_dataset(source.removeprefix(HUB), wanted)
+    raise InputError(
+        "no such folder",
+        source,
+        "give a folder of images, a data set, tars, or `scenes`",
+    )
+
+
+def _of_folder(folder: Path, wanted: Wanted) -> Images:
+    if any((folder / name).exists() for name in ("dataset_dict.json", "state.json")):
+        from sithctl.sources.datasets import stored_dataset
+
+        return stored_dataset(folder, wanted)
+    found = {path.suffix.lower() for path in folder.rglob("*")}
+    if not found & SUFFIXES and any(folder.glob("*.tar")):
+        from sithctl.sources.webdataset import WebDataset
+
+        return WebDataset(str(folder), wanted)
+    if not found & SUFFIXES and found & {".parquet", ".arrow"}:
+        from sithctl.sources.datasets import data_files
+
+        return data_files(folder, wanted)
+    from sithctl.sources.folders import Folder
+
+    return Folder(folder, wanted)
+
+
+def _is_tar(source: str) -> bool:
+    return source.lower().endswith((".tar", ".tar.gz", ".tgz"))
+
+
+def _is_data_file(path: Path) -> bool:
+    return path.suffix.lower() in {".parquet", ".arrow"}
+
+
+def _is_hub_name(source: str) -> bool:
+    """``owner/name``, where no file and no folder of ours is meant."""
+    path = Path(source)
+    is_local = path.exists() or path.parent.is_dir() or path.suffix.lower() in _LISTS
+    return bool(_HUB_NAME.fullmatch(source)) and not is_local and not source.startswith(".")
