@@ -11,6 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.zoo import ZOO
+
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -35,18 +37,25 @@ def stand_ins(
     size = {"height": 28, "width": 28}
     BitImageProcessor(size={"shortest_edge": 28}, crop_size=size).save_pretrained(dinov2)
     (tmp_path / "words.txt").write_text("red\nring\nocean\nbox\nstriped\nsnow\nhoop\n")
-    (tmp_path / "captions.txt").write_text("".join(f"a picture, {i}\n" for i in range(9)))
     generator = np.random.default_rng(0)
-    np.save(tmp_path / "images.npy", generator.normal(size=(9, 48)).astype(np.float32))
     (tmp_path / "photos").mkdir()
     for i in range(5):
         pixels = generator.integers(0, 255, size=(40, 50, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
+        (tmp_path / "photos" / f"{i}.txt").write_text(f"picture {i}\n")
+    timm = ZOO["timm-vit"].make(tmp_path / "models" / "timm")
     return {
         "openai/clip-vit-large-patch14": str(tiny_clip),
         "open_clip:ViT-L-14/laion2b_s32b_b82k": str(tiny_open_clip),
         "facebook/dinov2-base": str(dinov2),
+        "timm:vit_base_patch16_224.augreg_in1k": str(timm.folder),
+        "recap-coco --model": "scenes:images --model",
+        "--limit 5000": "--limit 12",
         "--layers 20-23": "--layers 1-4",
+        "--layers 11": "--layers 1",
+        "--layers -4-": "--layers 0-1",
+        "--layer 11": "--layer 1",
+        "--tower text --pool words.txt --layer 3": "--tower text --pool words.txt --layer 1",
     }
 
 

@@ -15,13 +15,14 @@ from sithctl.artifacts.containers import HDF5_MAGIC
 from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
-from sithctl.models.locate import SCENES, locate
+from sithctl.models.locate import BUNDLED, locate
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.stages.layers import select_layers
 from sithctl.stages.options import Options
 from sithctl.views.console import output
 
 LAST = 4
+SCENES_IN_POOL, POOL_SEED = 3000, 5  # of the bundled classifier: scenes that no training step saw
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Chain:
 
     def codes(self, layers: str | None) -> list[Codes]:
         """Codes of the layers asked for, the model's last four when None: one a layer."""
-        if self.pool is None and self.model != "scenes":
+        if self.pool is None and self.model not in BUNDLED:
             raise UsageError("no pool", None, "give --pool FILE: a pool, or words to encode")
         facts = self._facts()
         chosen = select_layers(layers, facts["layers"], facts["name"], last=LAST)
@@ -81,7 +82,7 @@ class Chain:
 
     def _model_digest(self) -> list[str]:
         """Digests of the files that make the model what it is."""
-        place = SCENES if self.model == "scenes" else Path(self.model)
+        place = BUNDLED.get(self.model, Path(self.model))
         if not place.is_dir():
             place = locate(self.model).weights
         files = sorted(place.iterdir()) if place.is_dir() else [place, *place.parent.glob("*.json")]
@@ -91,7 +92,7 @@ class Chain:
         return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
 
     def _recipe(self, layer: int) -> dict[str, Any]:
-        pool = [CONCEPTS, FACTORS] if self.pool is None else [_file(self.pool)]
+        pool = _bundled_files(self.model) if self.pool is None else [_file(self.pool)]
         mean = MEAN if self.mean is None else None if self.mean == "none" else _file(self.mean)
         return {
             "model": self._model_digest(),
@@ -134,7 +135,7 @@ class Chain:
 
     def _pool(self) -> Pool:
         if self.pool is None:
-            return bundled_pool()
+            return bundled_pool(self.model)
         path = _file(self.pool)
         if _is_artefact(path):
             return load(path, Pool)
@@ -149,7 +150,8 @@ def _entry(recipe: dict[str, Any]) -> Path:
 def _file(name: str) -> Path:
     path = Path(name)
     if not path.is_file():
-        raise InputError("no such file", name, "check the path")
+        todo = f"check the path, or make a pool with `sithctl encode-pool {name} -o pool.h5`"
+        raise InputError("no such pool, nor a list of words", name, todo)
     return path
 
 
@@ -176,8 +178,34 @@ def _encode(concepts: list[str], factors: list[Factors] | None, model: str) -> P
         return encode_pool(concepts, encoder, factors=factors, progress=tell)
 
 
-def bundled_pool() -> Pool:
-    """The bundled concepts, encoded by the bundled model once and cached."""
-    weights = SCENES / "model.safetensors"
-    recipe = {"files": [file_digest(path) for path in (weights, CONCEPTS, FACTORS)]}
-    return cached("pool", recipe, Pool, lambda: _encode(*bundled_concepts(), "scenes"))
+def bundled_pool(model: str = "scenes") -> Pool:
+    """The pool that comes with a bundled model, encoded once and cached: phrases for the CLIP,
+    captioned scenes for the classifier."""
+    weights = BUNDLED[model] / "model.safetensors"
+    files = [file_digest(path) for path in (weights, *_bundled_files(model))]
+    make = _scenes_pool if model == "scenes-vit" else _phrases_pool
+    return cached("pool", {"files": files}, Pool, make)
+
+
+def _bundled_files(model: str) -> list[Path]:
+    """What a bundled pool is made from: lists, or the code that draws the world."""
+    if model == "scenes":
+        return [CONCEPTS, FACTORS]
+    return sorted(CONCEPTS.parent.glob("*.py"))
+
+
+def _phrases_pool() -> Pool:
+    return _encode(*bundled_concepts(), "scenes")
+
+
+def _scenes_pool() -> Pool:
+    with output.working("loading the model"):
+        from sithctl.models import load_encoder
+        from sithctl.sources.images import Wanted
+        from sithctl.sources.open import SCENES_IMAGES, open_images
+        from sithctl.stages.pool import encode_pool
+
+        encoder = load_encoder("scenes-vit")
+    images = open_images(SCENES_IMAGES, Wanted(captions=True, limit=SCENES_IN_POOL, seed=POOL_SEED))
+    with output.progress("encoding scenes") as tell:
+        return encode_pool(images, encoder, progress=tell)

@@ -181,14 +181,18 @@ def load_mean(mean: str | None) -> Mean | Literal["none"] | None:
 def _pool(pool: str | None, spectra: Spectra) -> Pool:
     from sithctl.artifacts import load
     from sithctl.kinds import Pool
-    from sithctl.scenes.bundled import bundled_mean
+    from sithctl.models import open_model
+    from sithctl.models.locate import BUNDLED
 
     if pool is not None:
         return load(pool, Pool)
-    if bundled_mean(spectra.model.space) is None:
+    name = spectra.model.name
+    if name not in BUNDLED or open_model(name).space != spectra.model.space:
         raise UsageError(
-            "no pool", None, "make one with `sithctl encode-pool WORDS.txt` and give --pool FILE"
+            "no pool",
+            None,
+            "make one with `sithctl encode-pool` of words or captioned images, and give --pool",
         )
     from sithctl.commands.chain import bundled_pool
 
-    return bundled_pool()
+    return bundled_pool(name)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-MODEL_HELP = "scenes, a directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id."
+MODEL_HELP = "scenes, scenes-vit, a directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id."
 
 
 class Method(StrEnum):
@@ -94,7 +94,7 @@ CodeBatchOpt = Annotated[
 ]
 PoolOpt = Annotated[
     str | None,
-    typer.Option("--pool", "-p", help="The concept pool; the bundled one for scenes."),
+    typer.Option("--pool", "-p", help="The concept pool; bundled models bring their own."),
 ]
 MeanOpt = Annotated[
     str | None,

@@ -11,7 +11,8 @@ from typing import Any
 from sithctl.checkpoints.files import WEIGHTS, find_weights
 from sithctl.errors import InputError
 
-SCENES = Path(__file__).parent.parent / "scenes" / "clip"
+_SCENES = Path(__file__).parent.parent / "scenes"
+BUNDLED = {"scenes": _SCENES / "clip", "scenes-vit": _SCENES / "vit"}
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 
@@ -37,14 +38,14 @@ class Location:
 
 
 def locate(model: str) -> Location:
-    """Find a model: ``scenes``, a directory, a file in one, ``open_clip:…``, ``timm:…`` or a hub
-    id.
+    """Find a model: ``scenes`` or ``scenes-vit``, a directory, a file in one, ``open_clip:…``,
+    ``timm:…`` or a hub id.
 
     Raises:
         InputError: there is no such model, or it is of a kind that is not supported.
     """
-    if model == "scenes":
-        return _directory(SCENES, "scenes")
+    if model in BUNDLED:
+        return _directory(BUNDLED[model], model)
     if model.startswith("open_clip:hf-hub:"):
         name = model.removeprefix("open_clip:hf-hub:")
         return _directory(_hub(name), model, libraries=("open_clip",))
