@@ -81,10 +81,10 @@ def test_the_command_alone_is_complete(run: Run) -> None:
     assert vectors[0]["image_ids"][0] == concept["image"]
 
 
-def test_the_chain_stage_by_stage(run: Run, tmp_path: object) -> None:
+def test_the_chain_stage_by_stage(run: Run) -> None:
     heads = run("fold", "scenes-vit", "--layers", 5)
-    spectra = run("svd", stdin=heads.stdout_bytes)
-    codes = run("decompose", "--rank", 2, stdin=spectra.stdout_bytes)
+    spectra = run("svd", "-", stdin=heads.stdout_bytes)
+    codes = run("decompose", "-", "--rank", 2, stdin=spectra.stdout_bytes)
     assert codes.exit_code == 0, codes.stderr
     shown = run("explain", "-", "--format", "csv", "--head", 0, stdin=codes.stdout_bytes)
     whole = run(

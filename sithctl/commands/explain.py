@@ -219,8 +219,9 @@ def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str
 
     header = {
         "model": codes.model.name,
-        "architecture": codes.architecture,
-        "parameters": codes.parameters,
+        # Sorted, as a file has them: fresh codes and those from the cache must read alike.
+        "architecture": dict(sorted(codes.architecture.items())),
+        "parameters": dict(sorted(codes.parameters.items())),
     }
     text = {
         Format.table: lambda: plain_text(rows, codes.model.name or "codes"),
