@@ -61,6 +61,22 @@ class Checkpoint:
             return str(self._pickled[name].dtype).removeprefix("torch.")
         return str(self._header(name).get_dtype())
 
+    def stored(self, name: str) -> Tensor:
+        """One tensor in the type that it is stored in.
+
+        Raises:
+            InputError: it is not there.
+        """
+        if name in self._pickled:
+            return self._pickled[name]
+        if name not in self._where:
+            raise self._missing(name)
+        return self._tensor(name)
+
+    def files(self) -> dict[str, Path]:
+        """Which safetensors file each tensor lies in; empty for pickled state dicts."""
+        return dict(self._where)
+
     def read(self, name: str, rows: slice | None = None) -> Tensor:
         """One tensor in float64, or some of its rows; no more than these is read.
 

@@ -22,7 +22,7 @@ from sithctl.models.locate import Location, full_config, locate
 from sithctl.models.names import Layout
 from sithctl.models.sizes import Sizes, from_config, from_tensors, states
 from sithctl.models.structure import refuse, unknown
-from sithctl.models.weights import LayerWeights, Tower
+from sithctl.models.weights import LayerWeights, OutputNames, Tower
 
 TOWERS = ("vision", "text")
 __all__ = ["LayerWeights", "Model", "open_model"]
@@ -71,6 +71,12 @@ class Model:
         output = self.tower.name(self.tower.layout.output.weight)
         return self.checkpoint.shape(output)[1] // self.heads
 
+    @property
+    def centred(self) -> bool:
+        """Whether all that reads the residual stream is a LayerNorm, so that both sides of a head
+        are centred."""
+        return self.tower.sizes.norm == "layer-norm"
+
     def architecture(self) -> dict[str, Any]:
         """Family and sizes, as artefacts carry them."""
         return {
@@ -90,6 +96,10 @@ class Model:
             InputError: one is missing, holds a NaN, or has another shape than the config says.
         """
         return self.tower.layer(layer)
+
+    def output_names(self, layer: int) -> OutputNames:
+        """The names of a layer's output projection."""
+        return self.tower.output_names(layer)
 
     def tensors(self, layers: list[int]) -> list[str]:
         """The names of the tensors that folding these layers reads."""

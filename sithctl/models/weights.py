@@ -42,6 +42,14 @@ class LayerWeights:
 
 
 @dataclass(frozen=True)
+class OutputNames:
+    """The tensors of an output projection; the bias is None where it has none."""
+
+    weight: str
+    bias: str | None
+
+
+@dataclass(frozen=True)
 class Tower:
     """A tower's tensors in a checkpoint, by the names that its family gives them.
 
@@ -85,6 +93,12 @@ class Tower:
             output,
             self._vector(scale, width) if scale else None,
         )
+
+    def output_names(self, layer: int) -> OutputNames:
+        """The full names of a layer's output projection."""
+        output = self.layout.output
+        biases = self._there([self.name(b, layer) for b in output.biases])
+        return OutputNames(self.name(output.weight, layer), next(iter(biases), None))
 
     def step(self, part: Part, width: int) -> Step | None:
         """One step of the read-out; None where the model lacks this part.

@@ -94,13 +94,12 @@ def fold(
     if dtype not in DTYPES:
         raise InputError(f"no dtype {dtype} for heads", None, f"one of {', '.join(DTYPES)}")
     chosen = select_layers(layers, model.layers, model.name, hint="or name another MODEL")
-    centre = model.tower.sizes.norm == "layer-norm"
     folded: dict[int, HeadFactors] = {}
     digests: dict[int, str] = {}
     for layer in chosen:
         weights = model.layer(layer)
-        digests[layer] = _digest(weights)
-        factors = fold_layer(weights, model.heads, plain=plain, centre=centre)
+        digests[layer] = layer_digest(weights)
+        factors = fold_layer(weights, model.heads, plain=plain, centre=model.centred)
         folded[layer] = HeadFactors(
             *(_numpy(t, dtype) for t in (factors.reader, factors.writer, factors.constant))
         )
@@ -119,7 +118,7 @@ def fold(
     )
 
 
-def _digest(weights: LayerWeights) -> str:
+def layer_digest(weights: LayerWeights) -> str:
     """Of the layer's tensors in float32: whatever type they are stored in, but for float64's last
     bits, which no checkpoint in use has."""
     return digest_of({}, {name: t.float().numpy() for name, t in weights.named().items()})

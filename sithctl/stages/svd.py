@@ -65,8 +65,7 @@ def svd(
         if minus is not None:
             A0, B0 = _factors(minus.layers[layer], device)
             A, B = torch.cat([A, A0], -1), torch.cat([B, -B0], -2)
-        with _one_thread():
-            U, S, Vh = thin_svd(A, B)
+        U, S, Vh = svd_of(A, B)
         kept = S.shape[-1] if rank is None else rank
         if not 1 <= kept <= S.shape[-1]:
             raise InputError(f"no rank {rank}", heads.model.name, f"1 to {S.shape[-1]}")
@@ -80,6 +79,12 @@ def svd(
     if minus is not None:  # of no one model: no layer's digest, so that no edit can be taken of it
         model = Identity(f"{heads.model.name} minus {minus.model.name}", heads.model.space)
     return Spectra(model, history, heads.architecture, layers, heads.readout, heads.plain)
+
+
+def svd_of(reader: Tensor, writer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``thin_svd`` of one layer's heads, the same whatever the number of threads."""
+    with _one_thread():
+        return thin_svd(reader, writer)
 
 
 @contextmanager

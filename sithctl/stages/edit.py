@@ -1,0 +1,210 @@
+"""Scale singular values in a checkpoint's own tensors (SITH, Sec. 3.4; method: editing).
+
+Only the writer changes: the reader, the norm and the architecture stay as they are, so the result
+has the same tensor names, shapes and types, and loads in the library that it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sithctl.errors import InputError
+from sithctl.kinds import Change, Identity, Plan
+from sithctl.models.model import LayerWeights, Model, open_model
+from sithctl.stages.fold import Factors, fold_layer, layer_digest
+from sithctl.stages.svd import svd_of
+
+NEGLIGIBLE = 1e-12  # of a weight, in float64
+
+
+@dataclass(frozen=True)
+class LayerEdit:
+    """What happened to one layer.
+
+    Attributes:
+        before: (heads, head_dim), singular values found.
+        wanted: (heads, head_dim), |α σ|, descending.
+        touched: share of the layer's value-output energy Σσ² that its changed vectors had.
+    """
+
+    before: Tensor
+    wanted: Tensor
+    touched: float
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A state dict's changed tensors.
+
+    Attributes:
+        model: whose tensors these are, with a digest for every layer touched.
+        plan: what was asked for.
+        changed: new values by tensor name, in the checkpoint's own types.
+        replaced: what they stand in place of.
+        layers: by number.
+    """
+
+    model: Identity
+    plan: Plan
+    changed: dict[str, Tensor]
+    replaced: dict[str, Tensor]
+    layers: dict[int, LayerEdit]
+
+
+def edit(model: str | Model, plan: Plan) -> Edit:
+    """Scale singular values: a model's tensors in, its changed tensors out.
+
+    Args:
+        model: as on the command line, or opened.
+        plan: which vectors, by which factors; applied at once.
+
+    Raises:
+        InputError: the plan is of another model or of vectors that are not there; LayerScale is 0
+            where a change is asked; there is no place for a head's constant.
+    """
+    opened = open_model(model)
+    check_plan(opened, plan)
+    changed: dict[str, Tensor] = {}
+    layers: dict[int, LayerEdit] = {}
+    for layer in plan.layers:
+        weights = opened.layer(layer)
+        spectrum = Spectrum.of(opened, weights)
+        alpha = _alpha(plan.of_layer(layer), spectrum.sigma)
+        layers[layer] = LayerEdit(
+            spectrum.sigma,
+            (alpha * spectrum.sigma).abs().sort(-1, descending=True).values,
+            _energy(spectrum.sigma, alpha),
+        )
+        new = alpha.unsqueeze(-1) * spectrum.right
+        changed |= rewrite(opened, layer, weights, spectrum, new)
+    replaced = {name: opened.checkpoint.stored(name) for name in changed}
+    return Edit(identity(opened, plan.layers), plan, changed, replaced, layers)
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """One layer's heads and their spectrum in float64.
+
+    Attributes:
+        factors: folded.
+        sigma: (heads, head_dim), descending.
+        right: (heads, head_dim, width), rows v.
+    """
+
+    factors: Factors
+    sigma: Tensor
+    right: Tensor
+
+    @classmethod
+    def of(cls, model: Model, weights: LayerWeights) -> Spectrum:
+        factors = fold_layer(weights, model.heads, centre=model.centred)
+        _, sigma, right = svd_of(factors.reader, factors.writer)
+        return cls(factors, sigma, right)
+
+
+def rewrite(
+    model: Model, layer: int, weights: LayerWeights, spectrum: Spectrum, new: Tensor
+) -> dict[str, Tensor]:
+    """The tensors of a layer in which each right singular vector has become another.
+
+    B' = B + (B Vᵀ)(V' − V) on row vectors; for V' = α V that is B (I − Vᵀ diag(1 − α) V). Heads
+    whose vectors stay as they are keep their bytes.
+
+    Args:
+        new: (heads, head_dim, width), V'.
+    """
+    heads, width = spectrum.right.shape[0], spectrum.right.shape[-1]
+    scale = weights.layer_scale
+    stored = weights.output_weight if scale is None else weights.output_weight * scale.unsqueeze(1)
+    writer = stored.T.reshape(heads, -1, width)
+    change = (writer @ spectrum.right.mT) @ (new - spectrum.right)
+    moved = ((new != spectrum.right).any(-1)).any(-1)
+    change[~moved] = 0.0
+    constant = -torch.einsum("hd,hdw->w", spectrum.factors.constant, change)
+    if scale is not None:
+        change, constant = _unscaled(model, layer, scale, change), constant / _nonzero(scale)
+    names = model.output_names(layer)
+    result = {names.weight: _cast(model, names.weight, change.reshape(-1, width).T)}
+    if names.bias is not None:
+        result[names.bias] = _cast(model, names.bias, constant)
+    elif float(constant.abs().max()) > NEGLIGIBLE:
+        raise InputError(
+            f"layer {layer} has a value bias and no output bias to hold what heads always write",
+            model.name,
+            "leave this layer out",
+        )
+    return {n: t for n, t in result.items() if not _same(t, model.checkpoint.stored(n))}
+
+
+def check_plan(model: Model, plan: Plan) -> None:
+    """Refuse a plan of another model, or of vectors that are not there."""
+    if not plan.changes:
+        raise InputError("nothing to change", model.name, "name vectors, e.g. --set 5.2.0=0")
+    for change in plan.changes:
+        _check_change(model, change)
+    for layer, digest in (plan.model.layers if plan.model else {}).items():
+        if layer in plan.layers and digest != layer_digest(model.layer(layer)):
+            made_for = plan.model.name if plan.model else None
+            raise InputError(
+                f"the plan was made for other weights (layer {layer} of {made_for})",
+                model.name,
+                "apply it to the model it was made for, or make it again",
+            )
+
+
+def _check_change(model: Model, change: Change) -> None:
+    sizes = (("layer", change.layer, model.layers), ("head", change.head, model.heads))
+    for noun, number, count in (*sizes, ("singular vector", change.sv, model.head_dim)):
+        if not 0 <= number < count:
+            raise InputError(
+                f"no {noun} {number}", model.name, f"it has {noun}s 0–{count - 1} in each place"
+            )
+    if not abs(change.scale) < float("inf"):  # NaN too
+        where = ".".join(map(str, change.place))
+        raise InputError(f"the factor {change.scale}", where, "give a finite number")
+
+
+def identity(model: Model, layers: list[int]) -> Identity:
+    """The model's name and space, and a digest for each of these layers."""
+    digests = {layer: layer_digest(model.layer(layer)) for layer in layers}
+    return Identity(model.name, model.space, digests)
+
+
+def _alpha(changes: list[Change], sigma: Tensor) -> Tensor:
+    alpha = torch.ones_like(sigma)
+    for change in changes:
+        alpha[change.head, change.sv] = change.scale
+    return alpha
+
+
+def _energy(sigma: Tensor, alpha: Tensor) -> float:
+    squares = sigma.square()
+    return float(squares[alpha != 1].sum() / squares.sum())
+
+
+def _unscaled(model: Model, layer: int, scale: Tensor, change: Tensor) -> Tensor:
+    """What must change before LayerScale, for this to change after it."""
+    lost = change[..., scale == 0].abs()
+    if lost.numel() and float(lost.max()) > NEGLIGIBLE:
+        raise InputError(
+            f"LayerScale is 0 in layer {layer} where a change is asked",
+            model.name,
+            "leave this layer out: what it writes there cannot be changed",
+        )
+    return change / _nonzero(scale)
+
+
+def _nonzero(scale: Tensor) -> Tensor:
+    return torch.where(scale == 0, 1.0, scale)
+
+
+def _cast(model: Model, name: str, change: Tensor) -> Tensor:
+    stored = model.checkpoint.stored(name)
+    return torch.where(change == 0, stored, (stored.double() + change).to(stored.dtype))
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one, other)
