@@ -19,6 +19,7 @@ MADE_BY = {
     "pool": "encode-pool",
     "mean": "mean",
     "codes": "decompose",
+    "delta": "edit --delta",
 }
 
 

@@ -7,13 +7,16 @@ Containers (safetensors, HDF5) know nothing of kinds, kinds nothing of container
 
 from sithctl.kinds.base import SCHEMA, Array, Artefact, Blobs, Column, History, Identity, entry
 from sithctl.kinds.codes import Codes, Concepts, LayerCodes
+from sithctl.kinds.delta import Delta
 from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
 from sithctl.kinds.images import CaptionedImage
 from sithctl.kinds.plan import Change, Plan
 from sithctl.kinds.pool import Factors, Mean, Pool
 from sithctl.kinds.readout import Readout, Step
 
-KINDS: dict[str, type[Artefact]] = {kind.kind: kind for kind in (Heads, Spectra, Pool, Mean, Codes)}
+KINDS: dict[str, type[Artefact]] = {
+    kind.kind: kind for kind in (Heads, Spectra, Pool, Mean, Codes, Delta)
+}
 
 __all__ = [
     "KINDS",
@@ -26,6 +29,7 @@ __all__ = [
     "Codes",
     "Column",
     "Concepts",
+    "Delta",
     "Factors",
     "HeadFactors",
     "Heads",

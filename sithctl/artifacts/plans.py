@@ -1,0 +1,133 @@
+"""Plans as text that a person reads and edits: CSV or TOML."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sithctl.artifacts.streams import readable, writable
+from sithctl.errors import InputError
+from sithctl.kinds import Change, Identity, Plan
+
+COLUMNS = ("layer", "head", "sv", "scale", "why")
+MARK = "# sithctl plan "
+
+
+def write_plan(plan: Plan, target: str | Path) -> None:
+    """Write a plan: TOML to ``.toml``, else CSV with a leading line that names the model."""
+    as_text = _as_toml if str(target).endswith(".toml") else _as_csv
+    with writable(target) as path:
+        path.write_text(as_text(plan), encoding="utf-8")
+
+
+def read_plan(source: str | Path) -> Plan:
+    """Read a plan; without the model's line its ``model`` is None.
+
+    Raises:
+        InputError: it is missing, no CSV or TOML with the columns of a plan, or holds a value that
+            is no number.
+    """
+    with readable(source) as path:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError("not UTF-8 text", source, "save it as UTF-8") from error
+    rows, model = _of_toml(text, source) if str(source).endswith(".toml") else _of_csv(text, source)
+    changes = [_change(row, number, source) for number, row in rows]
+    if not changes:
+        raise InputError("a plan without rows", source, f"expected columns {','.join(COLUMNS)}")
+    seen: set[tuple[int, int, int]] = set()
+    for change in changes:
+        if change.place in seen:
+            where = ".".join(map(str, change.place))
+            raise InputError(f"vector {where} stands there twice", source, "keep one row for it")
+        seen.add(change.place)
+    return Plan.of(changes, model)
+
+
+def _as_csv(plan: Plan) -> str:
+    buffer = io.StringIO()
+    if plan.model is not None:
+        buffer.write(f"{MARK}{json.dumps(plan.model.document(), sort_keys=True)}\n")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for change in plan.changes:
+        writer.writerow([*change.place, f"{change.scale:.9g}", change.why])
+    return buffer.getvalue()
+
+
+def _as_toml(plan: Plan) -> str:
+    lines = []
+    if plan.model is not None:
+        lines += ["[model]", f"name = {_quoted(plan.model.name or '')}"]
+        lines += [f"space = {_quoted(plan.model.space or '')}", "", "[model.layers]"]
+        lines += [f"{layer} = {_quoted(d)}" for layer, d in sorted(plan.model.layers.items())]
+        lines.append("")
+    for change in plan.changes:
+        row = asdict(change)
+        scale = f"{change.scale:.9g}"
+        lines += ["[[change]]", *(f"{n} = {row[n]}" for n in ("layer", "head", "sv"))]
+        lines += [f"scale = {scale if set(scale) & set('.e') else scale + '.0'}"]
+        lines += [f"why = {_quoted(change.why)}", ""]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """A basic string: JSON's is one, but for a character that TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+Rows = Iterable[tuple[int, Mapping[str, Any]]]
+
+
+def _of_csv(text: str, source: str | Path) -> tuple[Rows, Identity | None]:
+    model = None
+    first, _, rest = text.partition("\n")
+    if first.startswith(MARK.strip()):
+        try:
+            model = Identity.parse(json.loads(first.removeprefix(MARK)))
+        except (ValueError, AttributeError) as error:
+            raise InputError(
+                "the line that names the model is damaged", source, "copy the plan again"
+            ) from error
+        text = rest
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    reader = csv.DictReader(lines)
+    missing = [name for name in COLUMNS[:4] if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"no column {missing[0]}", source, f"expected columns {','.join(COLUMNS)}")
+    return list(enumerate(reader, 1)), model
+
+
+def _of_toml(text: str, source: str | Path) -> tuple[Rows, Identity | None]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not TOML ({error})", source, "expected [[change]] tables") from error
+    rows = document.get("change", [])
+    model = document.get("model")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError("no [[change]] tables", source, f"each with {', '.join(COLUMNS)}")
+    try:
+        identity = None if model is None else Identity.parse(model)
+    except (AttributeError, ValueError) as error:
+        raise InputError("the [model] table is damaged", source, "copy the plan again") from error
+    return list(enumerate(rows, 1)), identity
+
+
+def _change(row: Mapping[str, Any], number: int, source: str | Path) -> Change:
+    try:
+        layer, head, sv = (int(row[name]) for name in COLUMNS[:3])
+        scale = float(row["scale"])
+    except (KeyError, TypeError, ValueError) as error:
+        shown = ", ".join(f"{name} {row.get(name)!r}" for name in COLUMNS[:4])
+        raise InputError(
+            f"row {number} is no change ({shown})", source, "layer, head, sv, scale are numbers"
+        ) from error
+    return Change(layer, head, sv, scale, str(row.get("why") or ""))
