@@ -88,6 +88,19 @@ def test_only_the_tensors_needed_are_read(
     assert all(n.startswith("visual.transformer.resblocks.1.") for n in layer)
 
 
+def test_shards_in_a_hubs_cache_are_links(tiny_clip: Path, tmp_path: Path) -> None:
+    """The hub's cache keeps blobs elsewhere and links to them from its snapshots."""
+    from transformers import CLIPModel
+
+    snapshot, blobs = tmp_path / "snapshots" / "abc", tmp_path / "blobs"
+    CLIPModel.from_pretrained(tiny_clip).save_pretrained(snapshot, max_shard_size="150KB")
+    blobs.mkdir()
+    for i, file in enumerate(sorted(snapshot.iterdir())):
+        file.rename(blobs / f"{i:04x}")
+        file.symlink_to(Path("../../blobs") / f"{i:04x}")
+    same_heads(tiny_clip, snapshot)
+
+
 def test_nothing_is_unpickled(copy: Path, tmp_path: Path) -> None:
     class Payload:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -70,7 +70,8 @@ def test_read_out_is_the_models_own_head(name: str, saved: Saved) -> None:
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
-IMAGES = [name for name in ZOO if _tower(name) == "vision" and name != "transformers-siglip2"]
+NAFLEX = "transformers-siglip2"  # takes patches, not pictures
+IMAGES = [name for name in ZOO if _tower(name) == "vision" and name != NAFLEX]
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -84,6 +85,22 @@ def test_image_features_are_the_librarys_own(name: str, saved: Saved) -> None:
     ours = encoder.encode_pixels(pixels)
     torch.testing.assert_close(ours, theirs.float(), atol=1e-4, rtol=1e-4)
     assert ours.shape[1] == open_model(str(made.folder)).readout.features
+
+
+def test_pictures_of_any_shape_go_through_siglip_2(saved: Saved) -> None:
+    """Its processor makes patches, a mask and their grid: all of it goes in."""
+    from PIL import Image
+    from transformers import Siglip2ImageProcessor, Siglip2Model
+
+    made = saved(NAFLEX)
+    processor = Siglip2ImageProcessor(patch_size=16, max_num_patches=16)
+    processor.save_pretrained(made.folder)
+    image = Image.effect_noise((90, 60), 80).convert("RGB")
+    model = Siglip2Model.from_pretrained(made.folder)
+    with torch.no_grad():
+        theirs = model.get_image_features(**processor(images=[image], return_tensors="pt"))
+    ours = load_encoder(str(made.folder)).encode_images([image])
+    torch.testing.assert_close(ours, theirs.pooler_output, atol=1e-5, rtol=1e-5)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sithctl.models.model import open_located
 from sithctl.models.timm_models import obstacle, skeleton
 from sithctl.stages.fold import fold
 from tests.conftest import Run
-from tests.zoo import HUGGING, ZOO
+from tests.zoo import HUGGING, ZOO, Open, Timm
 
 
 class Shapes:
@@ -90,6 +91,7 @@ def _tensors(config: dict[str, Any]) -> dict[str, Tensor]:
 
 def _complete(location: Location, tower: str, features: int) -> None:
     model = open_located(location, tower=tower)
+    assert model.space
     for layer in (0, model.layers - 1):
         weights = model.layer(layer)
         assert weights.output_weight.shape[1] == model.heads * model.head_dim
@@ -218,36 +220,192 @@ def test_towers_under_other_prefixes(tmp_path: Path) -> None:
         fold(str(other))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "transformers-vit",
-        "transformers-dinov2",
-        "transformers-clip",
-        "transformers-siglip",
-        "transformers-aimv2",
-        "open_clip-vit",
-        "open_clip-coca",
-        "timm-vit",
-        "timm-siglip",
-    ],
+BARE = (
+    "transformers-vit",
+    "transformers-dinov2",
+    "transformers-clip",
+    "transformers-clip-text",
+    "transformers-siglip",
+    "transformers-siglip-text",
+    "transformers-siglip-tower",
+    "transformers-aimv2",
+    "transformers-beit",
+    "transformers-beit-class-token",
+    "open_clip-vit",
+    "open_clip-text",
+    "open_clip-coca",
+    "timm-vit",
+    "timm-siglip",
 )
+
+
+@pytest.mark.filterwarnings("ignore:no config beside it")
+@pytest.mark.parametrize("name", BARE)
 def test_a_bare_checkpoint_needs_its_heads(name: str, tmp_path: Path) -> None:
     made = ZOO[name].make(tmp_path / "whole")
     weights = next(made.folder.glob("*.safetensors"))
     bare = tmp_path / "bare" / "weights.safetensors"
     bare.parent.mkdir()
     bare.write_bytes(weights.read_bytes())
+    tower = getattr(ZOO[name], "tower", "vision")
     with pytest.raises(InputError, match="--heads"):
-        fold(str(bare))
-    whole = fold(str(made.folder))
-    folded = fold(str(bare), heads=3)
+        fold(str(bare), tower=tower)
+    whole = fold(str(made.folder), tower=tower)
+    folded = fold(str(bare), tower=tower, heads=3)
+    assert [s.op for s in folded.readout.steps] == [s.op for s in whole.readout.steps]
+    for ours, theirs in zip(folded.readout.steps, whole.readout.steps, strict=True):
+        assert all((ours.tensors[n] == t).all() for n, t in theirs.tensors.items())
     assert folded.layers.keys() == whole.layers.keys()
     for layer, factors in whole.layers.items():
         assert (folded.layers[layer].value == factors.value).all()
         assert (folded.layers[layer].output == factors.output).all()
     with pytest.raises(InputError, match="5 heads do not divide"):
-        fold(str(bare), heads=5)
+        fold(str(bare), tower=tower, heads=5)
+
+
+def test_what_a_bare_checkpoint_cannot_say_is_refused_or_told(tmp_path: Path) -> None:
+    for name in ("timm-aimv2", "timm-clip"):
+        made = ZOO[name].make(tmp_path / name)
+        bare = tmp_path / f"{name}.safetensors"
+        bare.write_bytes((made.folder / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="norms without a bias"):
+        fold(str(tmp_path / "timm-aimv2.safetensors"), heads=3)
+    with pytest.warns(UserWarning, match="taken for timm ViT.*epsilon 1e-06"):
+        fold(str(tmp_path / "timm-clip.safetensors"), heads=3)
+
+
+def _edited(made: Path, folder: Path, change: Any) -> Path:
+    """A copy of a saved model whose tensors went through ``change``."""
+    folder.mkdir()
+    (folder / "config.json").write_bytes((made / "config.json").read_bytes())
+    tensors = load_file(made / "model.safetensors")
+    save_file(change(tensors), folder / "model.safetensors")
+    return folder
+
+
+def _without(part: str) -> Any:
+    return lambda tensors: {n: t for n, t in tensors.items() if part not in n}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("transformers-dinov2", "layer_scale1.lambda1"),
+        ("transformers-vit", "layernorm_before.bias"),
+        ("transformers-vit", "layer.1.attention.attention.value.bias"),
+        ("transformers-clip", "v_proj.bias"),
+        ("timm-dinov2", "ls1.gamma"),
+        ("timm-vit", "attn.qkv.bias"),
+    ],
+)
+def test_a_torn_checkpoint_is_not_taken_for_a_plainer_model(
+    name: str, part: str, tmp_path: Path
+) -> None:
+    made = ZOO[name].make(tmp_path / "whole")
+    torn = _edited(made.folder, tmp_path / "torn", _without(part))
+    with pytest.raises(InputError, match=f"no tensor .*{part}"):
+        fold(str(torn))
+
+
+def test_layers_heads_and_epsilons_that_cannot_be(tmp_path: Path, run: Run) -> None:
+    made = HUGGING["vit"].make(tmp_path / "whole")
+    path = made.folder / "config.json"
+    config = path.read_text()
+    for key, value, what in (
+        ("num_hidden_layers", "1", "says 1 layers, the checkpoint has 2"),
+        ("num_hidden_layers", "-1", "num_hidden_layers -1"),
+        ("num_hidden_layers", "2.5", "num_hidden_layers 2.5"),
+        ("num_hidden_layers", "1e308", "num_hidden_layers 1e"),
+        ("num_attention_heads", "NaN", "num_attention_heads nan"),
+        ("layer_norm_eps", "NaN", "epsilon of nan"),
+        ("layer_norm_eps", "-1.0", "epsilon of -1"),
+    ):
+        path.write_text(re.sub(rf'"{key}": [^,\n]+', f'"{key}": {value}', config))
+        result = run("fold", made.folder, "-o", tmp_path / "heads")
+        assert result.exit_code == 3, (key, value, result.output)
+        assert what in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.bool, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
+    made = HUGGING["vit"].make(tmp_path / "whole")
+
+    def quantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {n: t.to(dtype) if "value.weight" in n else t for n, t in tensors.items()}
+
+    torn = _edited(made.folder, tmp_path / "quantised", quantise)
+    with pytest.raises(InputError, match="quantised weights"):
+        fold(str(torn))
+
+
+def test_a_bias_of_another_length(tmp_path: Path) -> None:
+    made = HUGGING["vit"].make(tmp_path / "whole")
+
+    def double(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {n: t.repeat(2) if "value.bias" in n else t for n, t in tensors.items()}
+
+    torn = _edited(made.folder, tmp_path / "double", double)
+    with pytest.raises(InputError, match=r"value.bias has shape \(96,\)"):
+        fold(str(torn))
+
+
+def test_dry_run_finds_what_is_missing(tmp_path: Path, run: Run) -> None:
+    made = HUGGING["vit"].make(tmp_path / "whole")
+    for part in ("layer.1.attention.attention.value.weight", "layernorm."):
+        torn = _edited(made.folder, tmp_path / part, _without(part))
+        result = run("fold", torn, "--dry-run")
+        assert result.exit_code == 3, result.output
+
+
+def test_a_text_tower_beside_a_vision_tower_outside_the_algebra(tmp_path: Path) -> None:
+    """A ResNet's text tower folds, and pools of its texts are of the same space."""
+    from sithctl.models.model import feature_space
+
+    vision = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16}
+    made = Open(vision, tower="text").make(tmp_path / "rn")
+    heads = fold(str(made.folder), tower="text")
+    assert heads.model.space == feature_space(open_model(str(made.folder), tower="text").location)
+    with pytest.raises(InputError, match="a ResNet"):
+        fold(str(made.folder))
+
+
+def test_a_dual_encoder_is_refused(tmp_path: Path) -> None:
+    from transformers import (
+        BertConfig,
+        VisionTextDualEncoderConfig,
+        VisionTextDualEncoderModel,
+        ViTConfig,
+    )
+
+    from tests.zoo import TEXT, VISION
+
+    parts = (ViTConfig(**VISION), BertConfig(**TEXT))
+    config = VisionTextDualEncoderConfig.from_vision_text_configs(*parts)
+    VisionTextDualEncoderModel(config).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="not supported: a projection behind"):
+        fold(str(tmp_path))
+
+
+def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "ViT-B-32.pt"))
+    with pytest.raises(InputError, match="a TorchScript archive"):
+        fold(str(tmp_path / "ViT-B-32.pt"), heads=1)
+
+
+@pytest.mark.filterwarnings("ignore:no config beside it")
+def test_wrapped_state_dicts(tmp_path: Path) -> None:
+    made = ZOO["timm-vit"].make(tmp_path / "whole")
+    state = load_file(made.folder / "model.safetensors")
+    torch.save({"model": state, "epoch": 3}, tmp_path / "original.pth")
+    ours = fold(str(tmp_path / "original.pth"), heads=3)
+    assert (ours.layers[0].value == fold(str(made.folder)).layers[0].value).all()
+
+
+def test_a_model_that_does_not_pool_is_refused(tmp_path: Path) -> None:
+    made = Timm("vit_tiny_patch16_224", {"global_pool": ""}).make(tmp_path / "tokens")
+    with pytest.raises(InputError, match="no pooling"):
+        open_model(str(made.folder))
 
 
 def test_heads_beside_a_config_are_refused(tiny_clip: Path) -> None:
@@ -255,6 +413,7 @@ def test_heads_beside_a_config_are_refused(tiny_clip: Path) -> None:
         fold(str(tiny_clip), heads=3)
 
 
+@pytest.mark.filterwarnings("ignore:no config beside it")
 def test_openai_names_in_a_state_dict(tmp_path: Path, run: Run) -> None:
     """OpenAI's tensors have OpenCLIP's names and a few numbers beside them."""
     made = ZOO["open_clip-vit"].make(tmp_path / "whole")

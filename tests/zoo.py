@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class Hugging:
     """How to make one of transformers' models, and where its parts are.
 
     Attributes:
-        tower: attribute path to the module whose layers are folded.
-        layers: from there to the list of layers.
+        layers: attribute path from the whole model to the list of layers.
+        tower: ``vision`` or ``text``.
         head: from the whole model, and vectors as single tokens (n, 1, width), to features.
     """
 
@@ -176,6 +177,33 @@ HUGGING: dict[str, Hugging] = {
         **CLIP,
         head=_clip_text_head,
         tower="text",
+    ),
+    "clip-text-alone": Hugging(
+        "CLIPTextConfig",
+        "CLIPTextModelWithProjection",
+        {**TEXT, "projection_dim": 24},
+        "text_model.encoder.layers",
+        **CLIP,
+        head=_clip_text_head,
+        tower="text",
+    ),
+    "siglip-text-alone": Hugging(
+        "SiglipTextConfig",
+        "SiglipTextModel",
+        {**TEXT, "projection_size": 48},
+        "encoder.layers",
+        **CLIP,
+        head=lambda m, x: m.head(m.final_layer_norm(x[:, 0])),
+        tower="text",
+    ),
+    "siglip-classifier": Hugging(
+        "SiglipConfig",
+        "SiglipForImageClassification",
+        {"vision_config": VISION, "text_config": {**TEXT, "projection_size": 48}},
+        "vision_model.encoder.layers",
+        **CLIP,
+        head=lambda m, x: _siglip_head(m.vision_model, x),
+        image=lambda m, p: m.vision_model(pixel_values=p).pooler_output,
     ),
     "siglip": Hugging(
         "SiglipConfig",
@@ -338,6 +366,15 @@ HUGGING: dict[str, Hugging] = {
         scale="lambda_1",
         head=lambda m, x: m.layernorm(x[:, 0]),
     ),
+    "beit-masked": Hugging(
+        "BeitConfig",
+        "BeitForMaskedImageModeling",
+        {**VISION, "use_mean_pooling": True, "vocab_size": 50},
+        **_under("beit", VIT),
+        scale="lambda_1",
+        head=lambda m, x: m.layernorm(x[:, 0]),
+        image=lambda m, p: m.layernorm(m.beit(pixel_values=p).last_hidden_state)[:, 0],
+    ),
     "data2vec": Hugging(
         "Data2VecVisionConfig",
         "Data2VecVisionForImageClassification",
@@ -467,6 +504,7 @@ class Open:
     custom_text: bool = False
     tower: str = "vision"
     side: int = 32
+    multimodal: dict[str, Any] | None = None
 
     def make(self, folder: Path) -> Made:
         import open_clip
@@ -475,7 +513,10 @@ class Open:
         torch.manual_seed(0)
         text = {**OPEN_TEXT, **self.text}
         settings = {"embed_dim": 24, "vision_cfg": self.vision, "text_cfg": text}
-        kind = open_clip.CustomTextCLIP if self.custom_text else open_clip.CLIP
+        kind: Any = open_clip.CustomTextCLIP if self.custom_text else open_clip.CLIP
+        if self.multimodal is not None:
+            kind = open_clip.CoCa
+            settings["multimodal_cfg"] = self.multimodal
         model: Any = roughen(kind(**settings))
         folder.mkdir(parents=True)
         named = settings | ({"custom_text": True} if self.custom_text else {})
@@ -485,6 +526,7 @@ class Open:
         if self.tower == "text":
             return self._text(folder, model)
         visual = model.visual
+        encode = partial(model.encode_image, normalize=False)
         if "timm_model_name" in self.vision:
             trunk = visual.trunk
             tokens = 1 + trunk.num_prefix_tokens
@@ -497,7 +539,7 @@ class Open:
                 folder,
                 lambda layer, x: attend_timm(trunk.blocks[layer], x),
                 trunk_head,
-                model.encode_image,
+                encode,
                 self.side,
             )
 
@@ -509,7 +551,7 @@ class Open:
             pooled, _ = visual._pool(x.unsqueeze(1).expand(-1, 2, -1))
             return pooled @ visual.proj
 
-        return Made(folder, attend, head, model.encode_image)
+        return Made(folder, attend, head, encode)
 
     def _text(self, folder: Path, model: Any) -> Made:
         text = model.text if self.custom_text else model
@@ -533,7 +575,18 @@ OPEN: dict[str, Open] = {
         {**OPEN_VISION, "no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True}
     ),
     "epsilon": Open({**OPEN_VISION, "norm_kwargs": {"eps": 1e-3}}),
-    "coca": Open({**OPEN_VISION, "attentional_pool": True, "attn_pooler_heads": 2}),
+    "attention-pool": Open({**OPEN_VISION, "attentional_pool": True, "attn_pooler_heads": 2}),
+    "coca": Open(
+        {
+            **OPEN_VISION,
+            "attentional_pool": True,
+            "attn_pooler_heads": 2,
+            "output_tokens": True,
+        },
+        {"embed_cls": True, "output_tokens": True},
+        custom_text=True,
+        multimodal={**OPEN_TEXT, "attn_pooler_heads": 2},
+    ),
     "trunk": Open(
         {"timm_model_name": "test_vit", "timm_pool": "token", "timm_proj": "", "image_size": 160},
         side=160,

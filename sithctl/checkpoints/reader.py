@@ -16,6 +16,9 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+WRAPPERS = ("state_dict", "model")  # keys under which trainers keep a state dict
+
 
 class Checkpoint:
     """The tensors of a checkpoint, read one at a time.
@@ -94,6 +97,13 @@ class Checkpoint:
                 tensor = header[part]
             except (SafetensorError, OSError) as error:
                 raise _damaged(self._where[name]) from error
+        if tensor.dtype not in FLOATS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(
+                f"not supported: quantised weights ({kind} in {name})",
+                self.path,
+                "use the checkpoint before it was quantised",
+            )
         if not _finite(tensor):
             raise InputError(
                 f"NaN or infinite weights in {name}", self.path, "use an undamaged checkpoint"
@@ -136,7 +146,7 @@ class Checkpoint:
 
 def _finite(tensor: Tensor) -> bool:
     """In one pass and no copy: a NaN, too, comes through as an extreme."""
-    if not tensor.numel() or not tensor.is_floating_point():
+    if not tensor.numel():
         return True
     return all(bool(end.isfinite()) for end in tensor.aminmax())
 
@@ -163,37 +173,45 @@ def _shards(index: Path) -> dict[str, Path]:
             "not an index of shards (no weight_map)", index, "copy the checkpoint again"
         ) from error
     for shard in shards:
-        path = (index.parent / shard).resolve()
-        if path.parent != index.parent.resolve():
+        # Judged by its name: a hub's cache keeps its files elsewhere and links to them.
+        if not isinstance(shard, str) or shard != Path(shard).name or "\0" in shard:
             raise InputError(
                 f"the index names a shard outside its folder: {shard}",
                 index,
                 "take the checkpoint from a source you trust",
             )
-        if not path.exists():
-            raise InputError("a shard is missing", path, "copy all files of the checkpoint")
+        if not (index.parent / shard).is_file():
+            todo = "copy all files of the checkpoint"
+            raise InputError("a shard is missing", index.parent / shard, todo)
     return {name: index.parent / shard for name, shard in weight_map.items()}
 
 
-def _state_dict(path: Path) -> Mapping[str, Tensor]:
+def _is_torchscript(path: Path) -> bool:
     try:
-        # Files of before torch 1.6 are no zip archives and cannot be mapped.
-        mapped = zipfile.is_zipfile(path)
+        names = zipfile.ZipFile(path).namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return any("/code/" in name for name in names)
+
+
+def _state_dict(path: Path) -> Mapping[str, Tensor]:
+    mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 are no archives to be mapped
+    try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a refused pickle, a torn zip and a wrong format differ in type
-        raise InputError(
-            "not a state dict that loads with weights_only=True",
-            path,
-            "save the model as safetensors",
-        ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+        what = "not a state dict that loads with weights_only=True"
+        if mapped and _is_torchscript(path):
+            what = "a TorchScript archive, which runs code when it is opened"
+        raise InputError(what, path, "save the model's state dict as safetensors") from error
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
     if not isinstance(content, Mapping):
         raise InputError("no state dict", path, "save the model as safetensors")
     tensors = {
         name.removeprefix("module."): tensor
         for name, tensor in content.items()
-        if isinstance(tensor, Tensor)
+        if isinstance(tensor, Tensor) and isinstance(name, str)
     }
     if not tensors:
         raise InputError("a state dict without tensors", path, "save the model as safetensors")

@@ -58,7 +58,7 @@ def _rows() -> list[dict[str, Any]]:
             "library": family.library,
             "model_types": list(family.model_types),
             "tower": family.tower,
-            "norm": "as the model" if family.library == "timm" else family.norm,
+            "norm": "as the model" if "timm" in family.name else family.norm,
             "readout": family.reads_out,
             "pool": pool(family),
             "example": family.example,

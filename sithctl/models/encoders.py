@@ -86,7 +86,11 @@ class Encoder(ABC):
             name: t.to(self.device, self.dtype if t.is_floating_point() else None)
             for name, t in batch.items()
         }
-        return self._image_features(there).float().cpu()
+        features = self._image_features(there).float().cpu()
+        if features.ndim != 2:
+            shape = tuple(features.shape)
+            raise InputError(f"the model does not pool (features {shape})", self.location.name)
+        return features
 
     def _probe_trimming(self) -> None:
         """Trim only if it changes nothing: padding-dependent towers must keep their padding."""

@@ -56,7 +56,7 @@ class Family:
     norm: str = "layer-norm"
     prefixes: tuple[str, ...] = ("",)
     pooled: tuple[str, ...] = ("pooler",)
-    defaults: Mapping[str, float] = field(default_factory=dict)
+    defaults: Mapping[str, float | str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     example: str = ""
 
@@ -85,6 +85,7 @@ def _clip_layer(layers: str) -> Layout:
         block + "layer_norm1",
         linear(block + "self_attn.v_proj"),
         linear(block + "self_attn.out_proj"),
+        always=(block + "layer_norm1.bias", block + "self_attn.v_proj.bias"),
     )
 
 
@@ -95,7 +96,7 @@ PROJECTION = LinearPart(linear("/visual_projection"))
 CLIP_TOWER = Family(
     name="CLIP vision tower",
     library="transformers",
-    model_types=("clip_vision_model",),
+    model_types=("clip_vision_model", "chinese_clip_vision_model", "altclip_vision_model"),
     layouts=CLIP_LAYERS,
     readout=(
         norm("post_layernorm"),
@@ -135,7 +136,7 @@ SIGLIP_TOWER = replace(
         *pooling_head(packed("head.attention"), linear("head.attention.out_proj"), "head.probe"),
         MlpPart(linear("head.mlp.fc1"), linear("head.mlp.fc2"), "head.layernorm", "head.probe"),
     ),
-    defaults={"epsilon": 1e-6},
+    defaults={"epsilon": 1e-6, "activation": "gelu_pytorch_tanh"},
     example="google/siglip-base-patch16-224",
 )
 
@@ -183,7 +184,7 @@ AIMV2 = replace(
 )
 
 
-def _vit_layouts(norm_name: str, *scale: str) -> tuple[Layout, ...]:
+def _vit_layouts(norm_name: str, *scale: str, always: tuple[str, ...] = ()) -> tuple[Layout, ...]:
     """transformers' two spellings of the same layer: on disk, and since version 5 in memory."""
     disk, memory = "encoder.layer.{l}.", "layers.{l}."
     return (
@@ -192,6 +193,7 @@ def _vit_layouts(norm_name: str, *scale: str) -> tuple[Layout, ...]:
             linear(disk + "attention.attention.value"),
             linear(disk + "attention.output.dense"),
             tuple(disk + s for s in scale),
+            (disk + norm_name + ".bias", *(disk + s for s in always)),
         ),
         *(
             Layout(
@@ -199,6 +201,7 @@ def _vit_layouts(norm_name: str, *scale: str) -> tuple[Layout, ...]:
                 linear(block + "attention.v_proj"),
                 linear(block + "attention.o_proj"),
                 tuple(block + s for s in scale),
+                (block + norm_name + ".bias", *(block + s for s in always)),
             )
             for block in (memory, disk, "layer.{l}.")
         ),
@@ -223,7 +226,7 @@ BEIT = replace(
     name="BEiT, data2vec-vision",
     model_types=("beit", "data2vec-vision"),
     layouts=_vit_layouts("layernorm_before", "lambda_1"),
-    readout=(norm("pooler.layernorm", "layernorm"),),
+    readout=(norm("pooler.layernorm", "layernorm", "/layernorm"),),
     prefixes=("", "beit.", "data2vec_vision."),
     pooled=("pooler", "class"),
     example="microsoft/beit-base-patch16-224",
@@ -233,7 +236,7 @@ DINOV2 = Family(
     name="DINOv2, with and without registers",
     library="transformers",
     model_types=("dinov2", "dinov2_with_registers"),
-    layouts=_vit_layouts("norm1", "layer_scale1.lambda1"),
+    layouts=_vit_layouts("norm1", "layer_scale1.lambda1", always=("layer_scale1.lambda1",)),
     readout=(norm("layernorm"),),
     sizes=SIZES,
     prefixes=("", "dinov2.", "dinov2_with_registers."),
@@ -265,6 +268,19 @@ CLIP_TEXT = Family(
     example="openai/clip-vit-large-patch14 --tower text",
 )
 
+CLIP_TEXT_TOWER = replace(
+    CLIP_TEXT,
+    name="CLIP text tower alone",
+    model_types=("clip_text_model",),
+    within="",
+    readout=(
+        norm("final_layer_norm"),
+        LinearPart(linear("/text_projection"), "/text_projection.weight"),
+    ),
+    prefixes=("text_model.", ""),
+    example="openai/clip-vit-large-patch14 --tower text",
+)
+
 SIGLIP_TEXT = replace(
     CLIP_TEXT,
     name="SigLIP text tower",
@@ -272,6 +288,14 @@ SIGLIP_TEXT = replace(
     readout=(norm("final_layer_norm"), LinearPart(linear("head"))),
     defaults={"epsilon": 1e-6},
     example="google/siglip-base-patch16-224 --tower text",
+)
+
+SIGLIP_TEXT_TOWER = replace(
+    SIGLIP_TEXT,
+    name="SigLIP text tower alone",
+    model_types=("siglip_text_model", "siglip2_text_model"),
+    within="",
+    prefixes=("text_model.", ""),
 )
 
 AIMV2_TEXT = replace(
@@ -300,6 +324,7 @@ OPEN_CLIP_LAYERS = (
         packed(BLOCK + "attn"),
         linear(BLOCK + "attn.out_proj"),
         (BLOCK + "ls_1.gamma",),
+        (BLOCK + "ln_1.bias", BLOCK + "attn.in_proj_bias"),
     ),
 )
 
@@ -312,7 +337,7 @@ OPEN_CLIP = Family(
         LinearPart(packed("attn_pool.attn"), "attn_pool.attn.in_proj_weight"),
         # Where pooled features are narrower than the width, torch keeps the three maps apart.
         LinearPart(
-            Matrix("attn_pool.attn.v_proj_weight", ("attn_pool.attn.in_proj_bias",)),
+            Matrix("attn_pool.attn.v_proj_weight", (("attn_pool.attn.in_proj_bias", 3),)),
             "attn_pool.attn.v_proj_weight",
         ),
         LinearPart(linear("attn_pool.attn.out_proj"), "attn_pool.query"),
@@ -371,12 +396,12 @@ def _timm_layout(value: Matrix) -> Layout:
     )
 
 
-_QKV = TIMM_BLOCK + "attn.qkv"
+_QKV, _V_BIAS = TIMM_BLOCK + "attn.qkv", TIMM_BLOCK + "attn.v_bias"
 TIMM = Family(
     name="timm ViT, DeiT, DeiT3, BEiT, EVA, DINOv2, DINOv3, SigLIP",
     library="timm",
     layouts=(
-        _timm_layout(Matrix(f"{_QKV}.weight", (f"{_QKV}.bias", TIMM_BLOCK + "attn.v_bias"), 3)),
+        _timm_layout(Matrix(f"{_QKV}.weight", ((f"{_QKV}.bias", 3), (_V_BIAS, 1)), 3)),
         _timm_layout(linear(TIMM_BLOCK + "attn.v_proj")),
     ),
     readout=(
@@ -391,6 +416,11 @@ TIMM = Family(
         optional_norm("fc_norm"),
     ),
     defaults={"epsilon": 1e-6},
+    refused={
+        ".attn.norm.": "a norm between value and output",
+        ".inner_attn_ln.": "a norm between value and output",
+        ".attn.gate.": "a gate between value and output",
+    },
     example="timm:vit_base_patch16_224.augreg_in1k",
 )
 
@@ -416,9 +446,11 @@ FAMILIES: tuple[Family, ...] = (
     CLIP,
     CLIP_TOWER,
     CLIP_TEXT,
+    CLIP_TEXT_TOWER,
     SIGLIP,
     SIGLIP_TOWER,
     SIGLIP_TEXT,
+    SIGLIP_TEXT_TOWER,
     CHINESE_CLIP,
     ALT_CLIP,
     BERT_TEXT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from sithctl.checkpoints.files import WEIGHTS, find_weights
 from sithctl.errors import InputError
+from sithctl.models.nearest import nearest
 
 _SCENES = Path(__file__).parent.parent / "scenes"
 BUNDLED = {"scenes": _SCENES / "clip", "scenes-vit": _SCENES / "vit"}
@@ -37,6 +37,9 @@ class Location:
     config: dict[str, Any]
 
 
+CHECKPOINTS = {".safetensors", ".bin", ".pt", ".pth"}
+
+
 def locate(model: str) -> Location:
     """Find a model: ``scenes`` or ``scenes-vit``, a directory, a file in one, ``open_clip:…``,
     ``timm:…`` or a hub id.
@@ -48,7 +51,7 @@ def locate(model: str) -> Location:
         return _directory(BUNDLED[model], model)
     if model.startswith("open_clip:hf-hub:"):
         name = model.removeprefix("open_clip:hf-hub:")
-        return _directory(_hub(name), model, libraries=("open_clip",))
+        return _directory(_hub(name, open_clip=True), model, libraries=("open_clip",))
     if model.startswith("open_clip:"):
         return _open_clip(model)
     if model.startswith("timm:"):
@@ -57,7 +60,7 @@ def locate(model: str) -> Location:
     if path.is_dir():
         return _directory(path, path.resolve().name)
     if path.is_file():
-        if path.suffix not in {".safetensors", ".bin", ".pt"}:
+        if path.suffix not in CHECKPOINTS and not path.name.endswith(".index.json"):
             raise InputError("not a checkpoint", path, "give a model directory")
         if not any((path.parent / name).exists() for name in LIBRARIES.values()):
             return Location(path.stem, "bare", path, None, {})
@@ -115,6 +118,8 @@ def _directory(
     if library in {"open_clip", "timm"}:
         loader = (f"local-dir:{folder.resolve()}",)
         config = document if library == "timm" else document.get("model_cfg", document)
+        if not isinstance(config, dict):
+            raise InputError("model_cfg is no JSON object", folder, "copy the config again")
     else:
         loader = (str(folder),)
         config = document if "model_type" in document else full_config(str(folder))
@@ -146,15 +151,24 @@ def full_config(folder: str) -> dict[str, Any]:
     return result
 
 
-def _hub(model: str) -> Path:
-    """A hub repository's folder: configs and tokenizer, and weights as safetensors if it can be."""
+# What a repository may call its weights, those that are looked for first standing first; many have
+# the same weights several times over.
+_TRANSFORMERS = (["model.safetensors", "model-*.safetensors"], ["pytorch_model*.bin"])
+_OPEN_CLIP = (["open_clip*.safetensors"], ["open_clip*.bin"])
+
+
+def _hub(model: str, *, open_clip: bool = False) -> Path:
+    """A hub repository's folder: configs and tokenizer, and its weights once."""
     from huggingface_hub import snapshot_download
 
-    texts = ["*.json", "*.txt"]
+    safe, pickled = zip(_TRANSFORMERS, _OPEN_CLIP, strict=True)
+    if open_clip:
+        safe, pickled = safe[::-1], pickled[::-1]
     try:
-        folder = Path(snapshot_download(model, allow_patterns=[*texts, "*.safetensors"]))
-        if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(model, allow_patterns=[*texts, "*.bin"]))
+        for names in (*safe, *pickled):
+            folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.txt", *names]))
+            if any(path for name in names for path in folder.glob(name)):
+                break
     except Exception as error:  # the hub's client raises its own and its transport's types
         raise InputError(
             "no such folder, and the Hugging Face hub does not give it",
@@ -169,12 +183,8 @@ def _open_clip(model: str) -> Location:
 
     architecture, _, tag = model.removeprefix("open_clip:").partition("/")
     if architecture not in open_clip.list_models():
-        near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3)
-        raise InputError(
-            "OpenCLIP has no such model",
-            architecture,
-            f"nearest: {', '.join(near) or 'none; see open_clip.list_models()'}",
-        )
+        todo = f"nearest: {nearest(architecture, open_clip.list_models())}"
+        raise InputError("OpenCLIP has no such model", architecture, todo)
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     settings = open_clip.get_pretrained_cfg(architecture, tag)
     if not settings:
@@ -203,8 +213,7 @@ def _timm(model: str) -> Location:
         return _directory(_hub(name), model)
     architecture = name.split(".")[0]
     if not timm.is_model(architecture):
-        near = difflib.get_close_matches(architecture, timm.list_models(), n=3)
-        todo = f"nearest: {', '.join(near) or 'none; see timm.list_models()'}"
+        todo = f"nearest: {nearest(architecture, timm.list_models())}"
         raise InputError("timm has no such model", name, todo)
     try:
         settings = get_pretrained_cfg(name, allow_unregistered=False)

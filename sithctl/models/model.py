@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from sithctl.checkpoints.outline import Outline
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.kinds import Readout
@@ -19,12 +21,13 @@ from sithctl.models.families import (
     Family,
 )
 from sithctl.models.locate import Location, full_config, locate
-from sithctl.models.names import Layout
-from sithctl.models.sizes import Sizes, from_config, from_tensors, states
-from sithctl.models.structure import refuse, unknown
+from sithctl.models.names import Layout, is_outside
+from sithctl.models.sizes import CONFIG, Sizes, check_layers, from_config, from_tensors, states
+from sithctl.models.structure import TODO, refuse, unknown
 from sithctl.models.weights import LayerWeights, OutputNames, Tower
 
 TOWERS = ("vision", "text")
+DUAL = "vision-text-dual-encoder"
 __all__ = ["LayerWeights", "Model", "open_model"]
 
 
@@ -69,7 +72,7 @@ class Model:
     @cached_property
     def head_dim(self) -> int:
         output = self.tower.name(self.tower.layout.output.weight)
-        return self.checkpoint.shape(output)[1] // self.heads
+        return self.checkpoint.shape(output)[-1] // self.heads
 
     @property
     def centred(self) -> bool:
@@ -102,8 +105,18 @@ class Model:
         return self.tower.output_names(layer)
 
     def tensors(self, layers: list[int]) -> list[str]:
-        """The names of the tensors that folding these layers reads."""
-        return list(dict.fromkeys(self.tower.tensors(layers, self.family.readout)))
+        """The names of the tensors that folding these layers reads, which are looked at, not read.
+
+        Raises:
+            InputError: as folding would, but for NaN weights.
+        """
+        outline = Outline(self.checkpoint)
+        looked = replace(self, tower=replace(self.tower, checkpoint=outline))
+        for layer in layers:
+            looked.layer(layer)
+        if not looked.readout.steps:  # reads it
+            raise InputError("no read-out", self.name)
+        return list(outline.asked)
 
     @cached_property
     def readout(self) -> Readout:
@@ -126,13 +139,29 @@ class Model:
             )
         return Readout(tuple(steps))
 
-    @cached_property
+    @property
     def space(self) -> str:
-        """Whose feature space this is. A text tower writes into its model's joint space, which
-        the vision tower's read-out names."""
-        if self.family.tower == "vision":
+        """Whose feature space this is; both towers of a model share one."""
+        if self.family.tower == "vision" or self.location.library == "bare":
             return self.readout.space
-        return open_located(self.location, tower="vision").readout.space
+        return feature_space(self.location)
+
+
+def feature_space(location: Location) -> str:
+    """The digest that names a model's feature space: of the vision tower's read-out, or where that
+    is outside the algebra (a ResNet beside a text tower) of the text tower's.
+
+    Raises:
+        InputError: neither tower is in the table.
+    """
+    try:
+        return open_located(location).readout.space
+    except InputError:
+        try:
+            return open_located(location, tower="text").readout.space
+        except InputError:
+            pass
+        raise
 
 
 def open_model(model: str | Model, *, tower: str = "vision", heads: int | None = None) -> Model:
@@ -166,6 +195,7 @@ def open_located(location: Location, *, tower: str = "vision", heads: int | None
     family, sizes = _described(location, checkpoint, tower)
     refuse(family, checkpoint)
     layout, prefix = _find(family, checkpoint)
+    check_layers(sizes, layout, prefix, checkpoint)
     return Model(location, family, Tower(checkpoint, prefix, layout, sizes))
 
 
@@ -175,15 +205,19 @@ def _described(location: Location, checkpoint: Checkpoint, tower: str) -> tuple[
     if location.library == "timm":
         if tower != "vision":
             raise _no_text(where)
-        return TIMM, _timm_sizes(config["architecture"], config.get("model_args") or {}, where)
+        arguments = config.get("model_args") or {}
+        if not isinstance(arguments, dict):
+            raise InputError("model_args is no JSON object", where, CONFIG)
+        return TIMM, _timm_sizes(config["architecture"], arguments, where)
     if location.library == "open_clip":
         if tower == "text":
             refuse(OPEN_CLIP_TEXT, checkpoint)
             return OPEN_CLIP_TEXT, from_config(OPEN_CLIP_TEXT, config, where)
-        trunk = config.get("vision_cfg", {}).get("timm_model_name")
-        if trunk:
-            arguments = _trunk_arguments(config["vision_cfg"])
-            return OPEN_CLIP_TIMM, _timm_sizes(trunk, arguments, where)
+        vision = config.get("vision_cfg")
+        if isinstance(vision, dict) and vision.get("timm_model_name") is not None:
+            return OPEN_CLIP_TIMM, _trunk_sizes(vision, where)
+        if isinstance(vision, dict) and vision.get("pool_type") == "none":
+            raise InputError("not supported: no pooling (pool_type none)", where, TODO)
         refuse(OPEN_CLIP, checkpoint)  # a ResNet has other sizes altogether
         return OPEN_CLIP, from_config(OPEN_CLIP, config, where)
     family, config = _transformers(location, checkpoint, tower, location.config)
@@ -193,13 +227,16 @@ def _described(location: Location, checkpoint: Checkpoint, tower: str) -> tuple[
     return family, from_config(family, config, where)
 
 
-def _trunk_arguments(vision: dict[str, Any]) -> dict[str, Any]:
-    """What OpenCLIP itself passes to timm and changes a trunk's structure."""
+def _trunk_sizes(vision: dict[str, Any], where: str) -> Sizes:
+    """Of a trunk as OpenCLIP makes it: with a projection of its own it takes the trunk's default
+    pooling first and sets another after, which leaves the norms as they were."""
     pool = vision.get("timm_pool")
-    return {"num_classes": 0} | ({"global_pool": pool} if pool else {})
+    projected = vision.get("timm_proj") in ("linear", "mlp")
+    arguments = {} if projected or not pool else {"global_pool": pool}
+    return _timm_sizes(vision["timm_model_name"], arguments, where)
 
 
-def _timm_sizes(architecture: str, arguments: dict[str, Any], where: str) -> Sizes:
+def _timm_sizes(architecture: Any, arguments: dict[str, Any], where: str) -> Sizes:
     from sithctl.models.timm_models import sizes_of, skeleton
 
     return sizes_of(skeleton(architecture, arguments, where), where)
@@ -215,11 +252,24 @@ def _transformers(
         return towers[tower, kind], config
     if tower == "text":
         raise _no_text(location.name)
+    if ("text", kind) in towers:
+        raise InputError("a text tower alone", location.name, "fold it with --tower text")
+    if kind == DUAL:
+        raise InputError(
+            "not supported: a projection behind the vision model's own pooling",
+            location.name,
+            "fold its vision model from a directory of its own",
+        )
     for key in ("vision_config", "encoder"):
         inside = config.get(key)
         if isinstance(inside, dict) and ("vision", inside.get("model_type")) in towers:
-            return towers["vision", inside["model_type"]], inside
+            return _alone(towers["vision", inside["model_type"]]), inside
     raise unknown(kind, location.name, checkpoint)
+
+
+def _alone(family: Family) -> Family:
+    """The family of a tower inside another model, whose own tensors are not the tower's."""
+    return replace(family, readout=tuple(p for p in family.readout if not is_outside(p)))
 
 
 def _no_text(where: str) -> InputError:
@@ -227,31 +277,34 @@ def _no_text(where: str) -> InputError:
 
 
 def _bare(location: Location, checkpoint: Checkpoint, tower: str, heads: int | None) -> Model:
-    """A checkpoint without a config: the first family whose names are found in it."""
+    """A checkpoint without a config: of the families whose names are found in it, the one that
+    accounts for most of its tensors."""
+    found: list[tuple[int, Model]] = []
+    refused: InputError | None = None
     for family in FAMILIES:
-        if family.tower != tower:
+        place = _search(family, checkpoint, family.prefixes) if family.tower == tower else None
+        if place is None:
             continue
-        found = _search(family, checkpoint, (*family.prefixes,))
-        if found is None:
+        layout, prefix = place
+        try:
+            refuse(family, checkpoint)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                sizes = from_tensors(family, layout, prefix, checkpoint, heads)
+            model = Model(location, family, Tower(checkpoint, prefix, layout, sizes))
+            found.append((len(model.tensors([0])), model))
+        except InputError as error:
+            refused = refused or error
             continue
-        refuse(family, checkpoint)
-        layout, prefix = found
-        sizes = from_tensors(family, layout, prefix, checkpoint, heads)
-        model = Model(location, family, Tower(checkpoint, prefix, layout, sizes))
-        if _reads_out(model):
-            return model
-    raise InputError(
-        "no config beside it, and tensor names of no family in the table",
-        location.weights,
-        "give the model's whole directory, or see `sithctl models`",
-    )
-
-
-def _reads_out(model: Model) -> bool:
-    try:
-        return bool(model.readout.steps)
-    except InputError:
-        return False
+    if not found:
+        raise refused or InputError(
+            "no config beside it, and tensor names of no family in the table",
+            location.weights,
+            "give the model's whole directory, or see `sithctl models`",
+        )
+    best = max(found, key=lambda pair: pair[0])[1]  # the first of equals
+    from_tensors(best.family, best.tower.layout, best.tower.prefix, checkpoint, heads)  # warns
+    return best
 
 
 def _find(family: Family, checkpoint: Checkpoint) -> tuple[Layout, str]:
@@ -276,7 +329,7 @@ def _search(
 
 def _other_prefixes(family: Family, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Whatever stands before a first layer, but for other towers'; refuses to choose."""
-    other = re.compile(r"text|decoder|language|teacher|qformer")
+    other = re.compile(r"(^|[._])(text|decoder|language|teacher|qformer)")
     for layout in family.layouts:
         ending = re.escape(f"{layout.norm}.weight".replace("{l}", "0"))
         matches = (re.fullmatch(rf"(.+\.){ending}", name) for name in checkpoint.names())

@@ -15,25 +15,26 @@ class Matrix:
 
     Attributes:
         weight: the tensor's name in full.
-        biases: names that its bias may have; the first that is there counts, none may be.
+        biases: names that its bias may have, each with the share of it that is the map's; the
+            first that is there counts, none may be.
         share: the map is the last 1/share of the rows (fused queries, keys and values: 3).
         transposed: stored (in, out), to multiply row vectors, where a Linear stores (out, in).
     """
 
     weight: str
-    biases: tuple[str, ...] = ()
+    biases: tuple[tuple[str, int], ...] = ()
     share: int = 1
     transposed: bool = False
 
 
 def linear(name: str, share: int = 1) -> Matrix:
     """A Linear layer's map: ``name.weight`` and ``name.bias``."""
-    return Matrix(f"{name}.weight", (f"{name}.bias",), share)
+    return Matrix(f"{name}.weight", ((f"{name}.bias", share),), share)
 
 
 def packed(name: str) -> Matrix:
     """The value part of torch's multi-head attention: ``in_proj_weight`` and ``in_proj_bias``."""
-    return Matrix(f"{name}.in_proj_weight", (f"{name}.in_proj_bias",), 3)
+    return Matrix(f"{name}.in_proj_weight", ((f"{name}.in_proj_bias", 3),), 3)
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,15 @@ class Layout:
         value: the value projection.
         output: the output projection.
         scale: names that a vector may have which multiplies what attention writes (LayerScale).
+        always: names of what this family never lacks, though others may: a checkpoint without it is
+            torn, not of a kind without it.
     """
 
     norm: str
     value: Matrix
     output: Matrix
     scale: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,3 +108,10 @@ def pooling_head(value: Matrix, output: Matrix, when: str) -> tuple[LinearPart, 
     map; exact for one token, an approximation for many, as every read-out is (method: read-out).
     """
     return LinearPart(value, when), LinearPart(output, when)
+
+
+def is_outside(part: Part) -> bool:
+    """Whether a part of the read-out lies beside the tower, not in it."""
+    if isinstance(part, LinearPart):
+        return part.matrix.weight.startswith("/")
+    return isinstance(part, MlpPart) and part.first.weight.startswith("/")

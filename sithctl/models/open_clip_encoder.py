@@ -58,10 +58,10 @@ class OpenCLIPEncoder(Encoder):
     def _text_features(self, tokens: Batch) -> Tensor:
         ids = tokens["tokens"]
         with _shortened(self.model, ids.shape[1]):
-            return self.model.encode_text(ids)
+            return self.model.encode_text(ids, normalize=False)  # CoCa normalises unless told
 
     def _image_features(self, batch: Batch) -> Tensor:
-        return self.model.encode_image(batch["pixel_values"])
+        return self.model.encode_image(batch["pixel_values"], normalize=False)
 
     def _preprocess(self, images: Sequence[Image]) -> Batch:
         pixels = [self.transform(image.convert("RGB")) for image in images]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ from sithctl.models.families import Family
 from sithctl.models.names import Layout
 
 CONFIG = "use the model's own config"
+MOST = 10**6  # of anything that is counted
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Sizes:
         epsilon: of the norms.
         activation: of an MLP in the read-out, as the library names it.
         norm: ``layer-norm`` or ``rms-norm``.
+        names: all tensors of the model, below its prefix, where its library told them.
     """
 
     layers: int
@@ -32,50 +36,64 @@ class Sizes:
     epsilon: float
     activation: str = "gelu"
     norm: str = "layer-norm"
+    names: frozenset[str] = frozenset()
 
 
 def states(family: Family, config: Mapping[str, Any]) -> bool:
     """Whether a config file says all sizes itself, so that the library need not be loaded (two
     seconds) to fill in its defaults; old CLIP files override one part by another."""
     tower = config.get(family.within) if family.within else config
-    overridden = f"{family.within}_dict" in config
-    return (
-        isinstance(tower, Mapping) and not overridden and set(family.sizes.values()) <= set(tower)
-    )
+    if not isinstance(tower, Mapping) or f"{family.within}_dict" in config:
+        return False
+    return set(family.sizes.values()) <= set(tower)
 
 
 def from_config(family: Family, config: Mapping[str, Any], where: object) -> Sizes:
     """Sizes that a config states under the family's keys.
 
     Raises:
-        InputError: it does not state one, or heads do not divide the width.
+        InputError: it does not state one, or not as a number that it can be.
     """
     tower = config.get(family.within) if family.within else config
     if not isinstance(tower, Mapping):
         raise InputError(f"the config has no {family.within}", where, CONFIG)
-    values: dict[str, Any] = {}
-    for key, dotted in family.sizes.items():
+
+    def stated(key: str) -> Any:
         value: Any = tower
-        for part in dotted.split("."):
+        for part in family.sizes[key].split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        value = family.defaults.get(key) if value is None else value
-        if key == "activation":
-            values[key] = str(value or "gelu")
-        elif isinstance(value, bool) or not isinstance(value, int | float):
-            name = f"{family.within}.{dotted}" if family.within else dotted
-            raise InputError(f"the config does not say {name} (found {value})", where, CONFIG)
-        else:
-            values[key] = value
-    width = int(values["width"])
-    heads = values["heads"] if "heads" in values else width / values["head_width"]
+        return family.defaults.get(key) if value is None else value
+
+    def count(key: str) -> int:
+        name = ".".join(filter(None, (family.within, family.sizes[key])))
+        return _count(stated(key), name, where)
+
+    width = count("width")
+    heads = count("heads") if "heads" in family.sizes else width / count("head_width")
+    epsilon = stated("epsilon")
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not _small(epsilon):
+        raise InputError(f"the config says an epsilon of {epsilon}", where, CONFIG)
     return Sizes(
-        int(values["layers"]),
+        count("layers"),
         width,
         whole_heads(heads, width, where),
-        float(values["epsilon"]),
-        values.get("activation", "gelu"),
+        float(epsilon),
+        str(stated("activation") or "gelu") if "activation" in family.sizes else "gelu",
         family.norm,
     )
+
+
+def _count(value: Any, name: str, where: object) -> int:
+    """A whole number of at least one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"the config does not say {name} (found {value})", where, CONFIG)
+    if not 1 <= value <= MOST or value != int(value):  # NaN too
+        raise InputError(f"the config says {name} {value}", where, CONFIG)
+    return int(value)
+
+
+def _small(epsilon: float) -> bool:
+    return math.isfinite(epsilon) and 0 <= epsilon < 1
 
 
 def whole_heads(heads: float, width: int, where: object, todo: str = CONFIG) -> int:
@@ -89,13 +107,37 @@ def whole_heads(heads: float, width: int, where: object, todo: str = CONFIG) -> 
     return int(heads)
 
 
+def count_layers(layout: Layout, prefix: str, checkpoint: Checkpoint) -> int:
+    """How many layers a checkpoint has, by its names."""
+    before, after = layout.norm.split("{l}")
+    pattern = re.compile(re.escape(prefix + before) + r"(\d+)" + re.escape(after) + r"\.weight")
+    return len({m[1] for name in checkpoint.names() if (m := pattern.fullmatch(name))})
+
+
+def check_layers(sizes: Sizes, layout: Layout, prefix: str, checkpoint: Checkpoint) -> None:
+    """Refuse a config that says another number of layers than there are.
+
+    Raises:
+        InputError: it does.
+    """
+    found = count_layers(layout, prefix, checkpoint)
+    if found and found != sizes.layers:
+        raise InputError(
+            f"the config says {sizes.layers} layers, the checkpoint has {found}",
+            checkpoint.path,
+            "check that the config belongs to these weights",
+        )
+
+
 def from_tensors(
     family: Family, layout: Layout, prefix: str, checkpoint: Checkpoint, heads: int | None
 ) -> Sizes:
-    """Sizes of a checkpoint without a config: layers are counted, heads must be told.
+    """Sizes of a checkpoint without a config: layers are counted, heads must be told, and what its
+    family mostly has is assumed of the rest, with a warning that says so.
 
     Raises:
-        InputError: the heads are not told, or do not divide what attention writes.
+        InputError: the heads are not told, or do not divide what attention writes; or the norms
+            could be of either kind.
     """
     if heads is None:
         raise InputError(
@@ -103,9 +145,23 @@ def from_tensors(
             checkpoint.path,
             "give --heads N, or the model's whole directory",
         )
-    before, after = layout.norm.split("{l}")
-    pattern = re.compile(re.escape(prefix + before) + r"(\d+)" + re.escape(after) + r"\.weight")
-    found = {int(m[1]) for name in checkpoint.names() if (m := pattern.fullmatch(name))}
-    width, inner = checkpoint.shape(prefix + layout.output.weight.format(l=0))
+    shape = checkpoint.shape(prefix + layout.output.weight.replace("{l}", "0"))
+    if len(shape) != 2:
+        raise InputError(f"an output projection of shape {shape}", checkpoint.path, CONFIG)
+    width, inner = shape
     whole_heads(heads, inner, checkpoint.path, "give the number that the model was made with")
-    return Sizes(max(found) + 1, width, heads, family.defaults["epsilon"], norm=family.norm)
+    has_bias = prefix + layout.norm.replace("{l}", "0") + ".bias" in checkpoint
+    if has_bias != (family.norm == "layer-norm"):
+        raise InputError(
+            "a bare checkpoint does not say whether norms without a bias remove the mean",
+            checkpoint.path,
+            "give the model's whole directory",
+        )
+    epsilon = float(family.defaults["epsilon"])
+    activation = str(family.defaults.get("activation", "gelu"))
+    warnings.warn(
+        f"no config beside it: taken for {family.name}, with epsilon {epsilon:g}",
+        stacklevel=2,
+    )
+    layers = count_layers(layout, prefix, checkpoint)
+    return Sizes(layers, width, heads, epsilon, activation, family.norm)

@@ -3,12 +3,12 @@ nothing."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.models.families import FAMILIES, Family
+from sithctl.models.nearest import nearest
 
 # Parts of tensor names that betray a structure, whatever the architecture is called.
 SIGNS = {
@@ -38,11 +38,10 @@ def refuse(family: Family, checkpoint: Checkpoint) -> None:
 def unknown(kind: str, where: object, checkpoint: Checkpoint | None) -> InputError:
     """The error for an architecture that is not in the table: its obstacle, and the nearest."""
     known = sorted({t for f in FAMILIES for t in f.model_types})
-    near = difflib.get_close_matches(kind, known, n=1, cutoff=0.0)[0]
     why = _found(SIGNS, checkpoint.names()) if checkpoint is not None else None
     reason = f" has {why}" if why else " is not in the table"
     return InputError(
-        f"not supported: architecture {kind}{reason} (nearest: {near})",
+        f"not supported: architecture {kind}{reason} (nearest: {nearest(kind, known, 1)})",
         where,
         "see `sithctl models`",
     )

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sithctl.errors import InputError
+from sithctl.models.nearest import nearest
 from sithctl.models.sizes import Sizes
 from sithctl.models.structure import TODO
 
@@ -42,8 +43,9 @@ def skeleton(architecture: str, arguments: Mapping[str, Any], where: object) -> 
     """
     import timm
 
-    if not timm.is_model(architecture):
-        raise InputError(f"timm has no architecture {architecture}", where, _near(architecture))
+    if not isinstance(architecture, str) or not timm.is_model(architecture):
+        near = nearest(str(architecture).split(".")[0], timm.list_models())
+        raise InputError(f"timm has no architecture {architecture}", where, f"nearest: {near}")
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -59,15 +61,6 @@ def skeleton(architecture: str, arguments: Mapping[str, Any], where: object) -> 
     return model
 
 
-def _near(architecture: str) -> str:
-    import difflib
-
-    import timm
-
-    near = difflib.get_close_matches(architecture.split(".")[0], timm.list_models(), n=3)
-    return f"nearest: {', '.join(near) or 'none; see timm.list_models()'}"
-
-
 def obstacle(model: nn.Module) -> str | None:
     """Why the algebra does not cover a timm model; None where it does."""
     blocks = getattr(model, "blocks", None)
@@ -78,6 +71,11 @@ def obstacle(model: nn.Module) -> str | None:
         why = _block_obstacle(block)
         if why:
             return why
+    counts = {getattr(block.attn, "num_heads", None) for block in blocks}
+    if len(counts) != 1:
+        return "layers that differ in their number of heads, or none"
+    if getattr(model, "global_pool", None) == "":
+        return "no pooling (global_pool '')"
     pool = getattr(model, "attn_pool", None)
     if pool is None:
         return None
@@ -129,6 +127,7 @@ def sizes_of(model: Any, where: object) -> Sizes:
         epsilon,
         _activation(pool),
         str(kind),
+        frozenset(model.state_dict()),
     )
 
 

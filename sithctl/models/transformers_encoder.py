@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.models.encoders import Batch, Encoder
-from sithctl.models.families import CLIP_TOWER
+from sithctl.models.families import BEIT, CLIP_TOWER
 from sithctl.models.locate import Location
 from sithctl.models.model import Model, open_located
 
@@ -30,7 +31,11 @@ class TransformersEncoder(Encoder):
         folder = (location.loader or ("",))[0]
         opened = open_located(location)
         self.pooled = opened.family.pooled
-        self.model = _load(opened, folder, self.dtype).to(self.device).eval()
+        whole = _load(opened, folder, self.dtype).to(self.device).eval()
+        self.model = _features_of(whole)
+        # BEiT before fine-tuning keeps its final norm beside the backbone.
+        beside = whole is not self.model and opened.family.name == BEIT.name
+        self.after = getattr(whole, "layernorm", None) if beside else None
         if hasattr(self.model.config, "mask_ratio"):
             self.model.config.mask_ratio = 0.0  # a masked autoencoder drops patches otherwise
         self.has_text = hasattr(self.model, "get_text_features")
@@ -67,7 +72,8 @@ class TransformersEncoder(Encoder):
     def _image_features(self, batch: Batch) -> Tensor:
         if hasattr(self.model, "get_image_features"):
             return _feature(self.model.get_image_features(**batch), ("pooler",))
-        return _feature(self.model(**batch), self.pooled)
+        feature = _feature(self.model(**batch), self.pooled)
+        return feature if self.after is None else self.after(feature)
 
     def _preprocess(self, images: Sequence[Image]) -> Batch:
         if self.processor is None:
@@ -84,26 +90,48 @@ def _load(opened: Model, folder: str, dtype: torch.dtype) -> Any:
     import transformers
 
     options: dict[str, Any] = {}
-    named = (opened.location.config.get("architectures") or [""])[0]
-    kind = getattr(transformers, str(named), transformers.AutoModel)
-    inside = opened.location.config.get("model_type") not in opened.family.model_types
-    if opened.family is CLIP_TOWER and not inside:
+    config = opened.location.config
+    named = str((config.get("architectures") or [""])[0])
+    kind = getattr(transformers, named, transformers.AutoModel)
+    inside = config.get("model_type") not in opened.family.model_types
+    # A classifier on a CLIP's tower keeps no texts: the tower alone is what it has.
+    inside = inside or bool(opened.family.within and named.endswith("ForImageClassification"))
+    if opened.family.name == CLIP_TOWER.name and not inside:
         steps = [step.op for step in opened.readout.steps]
         kind = transformers.CLIPVisionModelWithProjection
-        kind = kind if "linear" in steps else transformers.CLIPVisionModel
-    elif opened.family.within or inside:
+        kind = kind if "linear" in steps else transformers.AutoModel
+    elif opened.family.within or inside or named.endswith("Backbone"):
         kind = transformers.AutoModel
     if inside:
         whole = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         options["config"] = getattr(whole, "vision_config", None) or whole.encoder
         options["key_mapping"] = {"^" + opened.tower.prefix.replace(".", r"\."): ""}
-    model, report = kind.from_pretrained(
-        folder, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
-    )
+    with _silent():
+        model, report = kind.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False, output_loading_info=True, **options
+        )
     _check_complete(report["missing_keys"], opened)
+    return model
+
+
+def _features_of(model: Any) -> Any:
+    """The part whose output has the feature: a classifier's stands before its head; a plain model
+    may have a ``model`` inside, too."""
     whole = hasattr(model, "get_image_features") or hasattr(model, "visual_projection")
-    # A classifier's features stand before its head; a plain model may have a `model` inside, too.
     return model if whole or type(model).__name__.endswith("Model") else model.base_model
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the library's report of what a checkpoint has besides."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _check_complete(missing: Collection[str], opened: Model) -> None:

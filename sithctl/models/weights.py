@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.kinds import Step
 from sithctl.models.names import Layout, LinearPart, Matrix, MlpPart, NormPart, Part
+from sithctl.models.readout import ACTIVATIONS
 from sithctl.models.sizes import Sizes
 
 CHECK = "check that the config belongs to these weights"
@@ -69,6 +69,7 @@ class Tower:
             InputError: one is missing, holds a NaN, or has another shape than the config says.
         """
         names, width = self.layout, self.sizes.width
+        self._check_whole(layer)
         norm = self.name(names.norm, layer)
         output = self._weight(names.output, layer)
         self._expect(names.output.weight, layer, output, width)
@@ -94,10 +95,29 @@ class Tower:
             self._vector(scale, width) if scale else None,
         )
 
+    def _check_whole(self, layer: int) -> None:
+        """Refuse a layer without what its family, its library or the first layer always has: a torn
+        checkpoint would else be taken for a model without LayerScale or biases."""
+        names = self.layout
+        norm = f"{names.norm}.bias"
+        optional = [norm, *names.scale, *(bias for bias, _ in names.value.biases)]
+        for template in dict.fromkeys((*names.always, *optional)):
+            expected = (
+                template in names.always
+                or self.name(template, layer).removeprefix(self.prefix) in self.sizes.names
+                or self.name(template, 0) in self.checkpoint
+            )
+            if expected and self.name(template, layer) not in self.checkpoint:
+                raise InputError(
+                    f"no tensor {self.name(template, layer)}, which the model should have",
+                    self.checkpoint.path,
+                    CHECK,
+                )
+
     def output_names(self, layer: int) -> OutputNames:
         """The full names of a layer's output projection."""
         output = self.layout.output
-        biases = self._there([self.name(b, layer) for b in output.biases])
+        biases = self._there([self.name(b, layer) for b, _ in output.biases])
         return OutputNames(self.name(output.weight, layer), next(iter(biases), None))
 
     def step(self, part: Part, width: int) -> Step | None:
@@ -118,37 +138,12 @@ class Tower:
             return Step("linear", self._linear(part.matrix, width))
         return self._mlp(part, width)
 
-    def tensors(self, layers: list[int], parts: tuple[Part, ...]) -> Iterator[str]:
-        """The names of all tensors that folding these layers reads."""
-        for layer in layers:
-            names = self.layout
-            norm = self.name(names.norm, layer)
-            scales = [self.name(s, layer) for s in names.scale]
-            value = self._names(names.value, layer)
-            yield from self._there([f"{norm}.weight", f"{norm}.bias", *value])
-            yield from self._there([self.name(names.output.weight, layer), *scales])
-        for part in parts:
-            if part.when is None or self.name(part.when) in self.checkpoint:
-                yield from self._there(self._part_names(part))
-
     def name(self, template: str, layer: int = 0) -> str:
         name = template.replace("{l}", str(layer))
         return name[1:] if name.startswith("/") else self.prefix + name
 
     def _there(self, names: list[str]) -> list[str]:
         return [name for name in names if name in self.checkpoint]
-
-    def _names(self, matrix: Matrix, layer: int = 0) -> list[str]:
-        return [self.name(n, layer) for n in (matrix.weight, *matrix.biases)]
-
-    def _part_names(self, part: Part) -> list[str]:
-        if isinstance(part, NormPart):
-            found = self._norm_name(part.names)
-            return [f"{found}.weight", f"{found}.bias"]
-        if isinstance(part, LinearPart):
-            return self._names(part.matrix)
-        norm = [self.name(f"{part.norm}.{n}") for n in ("weight", "bias")] if part.norm else []
-        return [*norm, *self._names(part.first), *self._names(part.second)]
 
     def _weight(self, matrix: Matrix, layer: int = 0) -> Tensor:
         """A map's weight, (out, in); of a fused one the last share alone."""
@@ -161,14 +156,11 @@ class Tower:
         return weight.T if matrix.transposed else weight
 
     def _bias(self, matrix: Matrix, layer: int, out: int) -> Tensor | None:
-        found = self._there([self.name(b, layer) for b in matrix.biases])
-        if not found:
-            return None
-        bias = self.checkpoint.read(found[0])
-        # Queries' and keys' biases stand before the values', or are not in this tensor at all.
-        if bias.ndim != 1 or bias.shape[0] not in {out, 2 * out, 3 * out}:
-            raise self._wrong(found[0], tuple(bias.shape), f"({out},) or a multiple")
-        return bias[-out:]
+        for template, share in matrix.biases:
+            name = self.name(template, layer)
+            if name in self.checkpoint:
+                return self._vector(name, out * share)[-out:]
+        return None
 
     def _linear(self, matrix: Matrix, width: int) -> dict[str, Any]:
         weight = self._weight(matrix)
@@ -204,6 +196,12 @@ class Tower:
         if part.norm is not None and f"{self.name(part.norm)}.weight" in self.checkpoint:
             maps["norm"] = self._affine(self.name(part.norm), width)
         tensors = {f"{a}.{b}": t for a, named in maps.items() for b, t in named.items()}
+        if self.sizes.activation not in ACTIVATIONS:
+            raise InputError(
+                f"not supported: activation {self.sizes.activation} in the read-out",
+                self.checkpoint.path,
+                f"one of {', '.join(ACTIVATIONS)}",
+            )
         op = "residual-mlp" if part.norm is not None else "mlp"
         epsilon = self.sizes.epsilon if "norm" in maps else None
         return Step(op, tensors, epsilon, self.sizes.activation)

@@ -146,7 +146,7 @@ def check_plan(model: Model, plan: Plan) -> None:
     for change in plan.changes:
         _check_change(model, change)
     for layer, digest in (plan.model.layers if plan.model else {}).items():
-        if layer in plan.layers and digest != layer_digest(model.layer(layer)):
+        if layer in plan.layers and digest != layer_digest(model.layer(layer), model.heads):
             made_for = plan.model.name if plan.model else None
             raise InputError(
                 f"the plan was made for other weights (layer {layer} of {made_for})",
@@ -169,7 +169,7 @@ def _check_change(model: Model, change: Change) -> None:
 
 def identity(model: Model, layers: list[int]) -> Identity:
     """The model's name and space, and a digest for each of these layers."""
-    digests = {layer: layer_digest(model.layer(layer)) for layer in layers}
+    digests = {layer: layer_digest(model.layer(layer), model.heads) for layer in layers}
     return Identity(model.name, model.space, digests)
 
 

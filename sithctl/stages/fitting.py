@@ -56,14 +56,25 @@ def resolve_mean(
     if mean is None:
         mean = _own_mean(spectra, pool)
     if mean is None:
-        raise InputError(
-            "a text pool needs the mean of the model's image features, for texts and images lie "
-            "apart in the feature space",
-            spectra.model.name,
-            "make one with `sithctl mean IMAGES` and give --mean FILE, or --mean none",
-        )
+        raise _no_mean(spectra)
     _check_mean(spectra, mean)
     return mean
+
+
+def _no_mean(spectra: Spectra) -> InputError:
+    if spectra.architecture.get("tower") == "text":
+        return InputError(
+            "an image pool needs the mean of the model's text features, for texts and images lie "
+            "apart in the feature space",
+            spectra.model.name,
+            "give a pool of texts, or --mean none",
+        )
+    return InputError(
+        "a text pool needs the mean of the model's image features, for texts and images lie "
+        "apart in the feature space",
+        spectra.model.name,
+        "make one with `sithctl mean IMAGES` and give --mean FILE, or --mean none",
+    )
 
 
 def _own_mean(spectra: Spectra, pool: Pool | None) -> Mean | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -44,7 +45,8 @@ def fold_layer(
     Args:
         weights: the layer's tensors, float64.
         heads: how many heads share what attention writes.
-        plain: fold and centre nothing, as SITH's own script does unless told.
+        plain: neither fold the norm into the reader nor centre, as SITH's own script does unless
+            told. LayerScale and the constant stay.
         centre: False where norms are RMSNorms.
     """
     width = weights.norm_weight.shape[0]
@@ -98,13 +100,20 @@ def fold(
     digests: dict[int, str] = {}
     for layer in chosen:
         weights = model.layer(layer)
-        digests[layer] = layer_digest(weights)
+        digests[layer] = layer_digest(weights, model.heads)
         factors = fold_layer(weights, model.heads, plain=plain, centre=model.centred)
         folded[layer] = HeadFactors(
             *(_numpy(t, dtype) for t in (factors.reader, factors.writer, factors.constant))
         )
     readout = model.readout
-    parameters = {"model": model.name, "layers": chosen, "plain": plain, "dtype": dtype}
+    parameters: dict[str, Any] = {
+        "model": model.name,
+        "layers": chosen,
+        "plain": plain,
+        "dtype": dtype,
+    }
+    if heads is not None:
+        parameters["heads"] = heads
     if model.family.tower != "vision":
         parameters["tower"] = model.family.tower
     weights_digest = digest_of([readout.space, *digests.values()], {})
@@ -118,10 +127,11 @@ def fold(
     )
 
 
-def layer_digest(weights: LayerWeights) -> str:
-    """Of the layer's tensors in float32: whatever type they are stored in, but for float64's last
-    bits, which no checkpoint in use has."""
-    return digest_of({}, {name: t.float().numpy() for name, t in weights.named().items()})
+def layer_digest(weights: LayerWeights, heads: int) -> str:
+    """Of a layer's tensors in float32, and their split into heads: the same whatever type they are
+    stored in, but for float64's last bits, which no checkpoint in use has."""
+    tensors = {name: t.float().numpy() for name, t in weights.named().items()}
+    return digest_of({"heads": heads}, tensors)
 
 
 def _numpy(tensor: Tensor, dtype: str) -> np.ndarray:

@@ -13,7 +13,8 @@ from PIL import Image
 from sithctl.errors import InputError
 from sithctl.kinds import Array, Blobs, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import canonical
-from sithctl.models import Encoder, open_model
+from sithctl.models import Encoder
+from sithctl.models.model import feature_space
 from sithctl.stages.batches import batches, skipped
 
 THUMBNAIL = 96  # pixels of the longer side at most
@@ -56,7 +57,7 @@ def encode_image_pool(
         InputError: no image could be read.
     """
     name = encoder.location.name
-    space = open_model(encoder.source).readout.space
+    space = feature_space(encoder.location)
     columns, content = _Columns(), hashlib.sha256()
     for batch in batches(images, encoder.batch_size):
         for item in batch:

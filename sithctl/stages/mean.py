@@ -13,7 +13,9 @@ from PIL import Image
 from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Identity, Mean, Pool, entry
 from sithctl.kinds.base import digest_of
-from sithctl.models import Encoder, load_encoder, open_model
+from sithctl.models import Encoder, load_encoder
+from sithctl.models.locate import locate
+from sithctl.models.model import feature_space
 from sithctl.stages.batches import batches, skipped
 
 
@@ -46,7 +48,7 @@ def mean(
         return mean_of_pool(images)
     encoder = load_encoder(model) if isinstance(model, str) else model
     name = encoder.location.name
-    identity = Identity(name, open_model(encoder.source).readout.space)
+    identity = Identity(name, feature_space(encoder.location))
     total: torch.Tensor | None = None
     count, content = 0, hashlib.sha256()
     for batch in batches(_pictures(images), encoder.batch_size):
@@ -77,8 +79,8 @@ def ready_mean(vector: Array, *, model: str | None = None) -> Mean:
     """A mean computed elsewhere: (features,), of unit-norm image features."""
     identity = Identity()
     if model is not None:
-        opened = open_model(model)
-        identity = Identity(opened.name, opened.readout.space)
+        location = locate(model)
+        identity = Identity(location.name, feature_space(location))
     total = np.asarray(vector, dtype=np.float64)
     content = digest_of({}, {"embedding": total})
     history = (entry("mean", {"model": identity.name}, {"embedding": content}),)

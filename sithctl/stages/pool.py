@@ -14,7 +14,9 @@ from torch import Tensor
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
-from sithctl.models import Encoder, load_encoder, open_model
+from sithctl.models import Encoder, load_encoder
+from sithctl.models.locate import locate
+from sithctl.models.model import feature_space
 from sithctl.stages.image_pool import encode_image_pool
 
 CHUNK = 8192  # texts between two words to the progress bar
@@ -75,7 +77,7 @@ def _text_pool(
     if not labels:
         raise InputError("no concepts", None, "give at least one")
     name = encoder.location.name
-    identity = Identity(name, open_model(encoder.source).readout.space)
+    identity = Identity(name, feature_space(encoder.location))
     encoder.truncated = 0
     texts = len(labels) * max(1, len(templates))
     parts, done = [], 0
@@ -165,8 +167,8 @@ def ready_pool(
         )
     identity = Identity()
     if model is not None:
-        opened = open_model(model)
-        identity = Identity(opened.name, opened.readout.space)
+        location = locate(model)
+        identity = Identity(location.name, feature_space(location))
     content = digest_of({}, {"embeddings": embeddings, "concepts": labels})
     history = (entry("encode-pool", {"model": identity.name}, {"embeddings": content}),)
     return Pool(identity, history, embeddings, labels, factors)
