@@ -104,6 +104,7 @@ def _mean(e: Explanation, similarity: dict[str, float]) -> float:
 def _answer(similarity: float, words: list[str], cosine: bool) -> Answer:
     steps = COSINE_STEPS if cosine else SHARE_STEPS
     what = "similarity to" if cosine else "share of weight that names"
+    similarity = round(similarity, 2) + 0.0  # what is shown decides; and no −0.00
     score = 1 + sum(similarity >= step for step in steps)
     return Answer(score, f"{what} {', '.join(words)}: {similarity:.2f}")
 
