@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sithctl.stages.decompose import decompose
     from sithctl.stages.explain import explain
     from sithctl.stages.fold import fold
+    from sithctl.stages.judge import judge
     from sithctl.stages.mean import mean
     from sithctl.stages.options import Options
     from sithctl.stages.pool import encode_pool
@@ -26,6 +27,7 @@ _WHERE = {
     "fold": "sithctl.stages.fold",
     "svd": "sithctl.stages.svd",
     "encode_pool": "sithctl.stages.pool",
+    "judge": "sithctl.stages.judge",
     "mean": "sithctl.stages.mean",
     "decompose": "sithctl.stages.decompose",
     "explain": "sithctl.stages.explain",
@@ -39,6 +41,7 @@ __all__ = [
     "encode_pool",
     "explain",
     "fold",
+    "judge",
     "mean",
     "svd",
 ]

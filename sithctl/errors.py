@@ -30,3 +30,7 @@ class CheckFailed(SithctlError):
     """The work was done, and a check of it failed."""
 
     exit_code = 4
+
+
+class Refused(InputError):
+    """One of many questions is not answered; others may be."""

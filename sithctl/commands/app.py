@@ -14,6 +14,7 @@ from sithctl.commands.encode_pool import encode_pool
 from sithctl.commands.explain import explain
 from sithctl.commands.fold import fold
 from sithctl.commands.info import info
+from sithctl.commands.judge import judge
 from sithctl.commands.mean import mean
 from sithctl.commands.models import models
 from sithctl.commands.svd import svd
@@ -44,7 +45,7 @@ def _options(
 ) -> None: ...
 
 
-for _command in (fold, svd, encode_pool, mean, decompose, explain, models, info):
+for _command in (fold, svd, encode_pool, mean, decompose, explain, judge, models, info):
     app.command(_command.__name__.replace("_", "-"))(_command)
 
 

@@ -32,6 +32,7 @@ EXIT_CODES = {
 ENVIRONMENT = {
     "SITHCTL_MODEL": "the model where none is named; otherwise the bundled scenes.",
     "SITHCTL_CACHE": "where explain keeps the stages' results.",
+    "OPENAI_API_KEY, OPENAI_BASE_URL": "the key and the address that judge asks with.",
     "NO_COLOR": "no colour.",
     "HF_HOME, HF_HUB_OFFLINE": "the Hugging Face libraries' own; honoured.",
 }

@@ -85,7 +85,7 @@ def _is_json(source: str | Path) -> bool:
 
 def _json(source: str | Path) -> list[str]:
     try:
-        texts = json.loads(_text(source))
+        texts = json.loads(read_text(source))
     except ValueError as error:
         raise InputError("not JSON", source, "write a list of texts, or one a line") from error
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -102,10 +102,15 @@ def _is_unicode(text: str) -> bool:
 
 def _lines(source: str | Path) -> list[str]:
     # Not splitlines(), which also ends lines at form feeds and Unicode separators.
-    return [line.removesuffix("\r") for line in _text(source).split("\n")]
+    return [line.removesuffix("\r") for line in read_text(source).split("\n")]
 
 
-def _text(source: str | Path) -> str:
+def read_text(source: str | Path) -> str:
+    """A UTF-8 text file, or standard input for ``-``, without a byte-order mark.
+
+    Raises:
+        InputError: it is missing, or is no text.
+    """
     with readable(source) as path:
         try:
             text = path.read_text(encoding="utf-8-sig")
