@@ -21,7 +21,7 @@ MARK = "# sithctl plan "
 
 def write_plan(plan: Plan, target: str | Path) -> None:
     """Write a plan: TOML to ``.toml``, else CSV with a leading line that names the model."""
-    as_text = _as_toml if str(target).endswith(".toml") else _as_csv
+    as_text = _as_toml if str(target).endswith(".toml") else plan_text
     with writable(target) as path:
         path.write_text(as_text(plan), encoding="utf-8")
 
@@ -51,7 +51,8 @@ def read_plan(source: str | Path) -> Plan:
     return Plan.of(changes, model)
 
 
-def _as_csv(plan: Plan) -> str:
+def plan_text(plan: Plan) -> str:
+    """A plan as CSV."""
     buffer = io.StringIO()
     if plan.model is not None:
         buffer.write(f"{MARK}{json.dumps(plan.model.document(), sort_keys=True)}\n")

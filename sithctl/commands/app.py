@@ -10,6 +10,7 @@ import typer
 
 from sithctl._version import __version__
 from sithctl.commands.decompose import decompose
+from sithctl.commands.edit import edit
 from sithctl.commands.encode_pool import encode_pool
 from sithctl.commands.explain import explain
 from sithctl.commands.fold import fold
@@ -45,7 +46,7 @@ def _options(
 ) -> None: ...
 
 
-for _command in (fold, svd, encode_pool, mean, decompose, explain, judge, models, info):
+for _command in (fold, svd, encode_pool, mean, decompose, explain, edit, judge, models, info):
     app.command(_command.__name__.replace("_", "-"))(_command)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sithctl.sources.judges import Endpoint
     from sithctl.stages.explain import Explanation
     from sithctl.stages.judge import Judgement
-    from sithctl.stages.offline_judge import Encode
+    from sithctl.stages.similarity import Encode
 
 
 class ScoreFormat(StrEnum):

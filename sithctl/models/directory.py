@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
+from sithctl.checkpoints.reader import Checkpoint
 from sithctl.checkpoints.writer import WEIGHT_SUFFIXES, copy_beside, write_checkpoint
 from sithctl.errors import InputError
 from sithctl.models.locate import OPEN_CLIP_CONFIG
@@ -54,7 +56,10 @@ def _check_only_ours(model: Model, place: Path) -> None:
 
 
 def write_directory(
-    model: Model, changed: Mapping[str, Tensor], target: Path, texts: Mapping[str, str]
+    model: Model,
+    changed: Mapping[str, Tensor],
+    target: Path,
+    texts: Callable[[Model], Mapping[str, str]],
 ) -> list[str]:
     """Write the model with changed tensors, and texts of ours beside it.
 
@@ -62,7 +67,8 @@ def write_directory(
         model: the original.
         changed: new tensors by name.
         target: checked by ``check_directory``.
-        texts: file names → contents; a README keeps the original's text below ours.
+        texts: of the written model, opened before it takes its place: file names → contents. A
+            README keeps the original's text below ours.
 
     Returns:
         The names of other weights that lie beside the original's and were left out.
@@ -76,7 +82,7 @@ def write_directory(
             left_out = copy_beside(source, part) if model.location.library != "bare" else []
             _add_config(model, part)
             write_checkpoint(model.checkpoint, changed, part)
-            for name, text in texts.items():
+            for name, text in texts(_written(model, part)).items():
                 before = part / name
                 old = before.read_text(encoding="utf-8") if before.exists() else ""
                 before.write_text(_joined(text, old), encoding="utf-8")
@@ -84,6 +90,15 @@ def write_directory(
         raise InputError("cannot write", target, error.strerror or str(error)) from error
     own = {path.name for path in model.checkpoint.files().values()} | {model.location.weights.name}
     return [name for name in left_out if name not in own]
+
+
+def _written(model: Model, folder: Path) -> Model:
+    """What was written, opened anew."""
+    weights = folder / model.location.weights.name
+    if not weights.exists():  # a pickled one came back as safetensors
+        weights = next(iter(sorted(folder.glob("*.safetensors*"), reverse=True)))
+    tower = replace(model.tower, checkpoint=Checkpoint(weights))
+    return replace(model, location=replace(model.location, weights=weights), tower=tower)
 
 
 def _joined(text: str, old: str) -> str:

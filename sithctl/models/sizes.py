@@ -109,9 +109,10 @@ def whole_heads(heads: float, width: int, where: object, todo: str = CONFIG) -> 
 
 def count_layers(layout: Layout, prefix: str, checkpoint: Checkpoint) -> int:
     """How many layers a checkpoint has, by its names."""
-    before, after = layout.norm.split("{l}")
-    pattern = re.compile(re.escape(prefix + before) + r"(\d+)" + re.escape(after) + r"\.weight")
-    return len({m[1] for name in checkpoint.names() if (m := pattern.fullmatch(name))})
+    before = prefix + layout.norm.split("{l}")[0]
+    pattern = re.compile(re.escape(before) + r"(\d+)\.")
+    found = {int(m[1]) for name in checkpoint.names() if (m := pattern.match(name))}
+    return max(found, default=-1) + 1
 
 
 def check_layers(sizes: Sizes, layout: Layout, prefix: str, checkpoint: Checkpoint) -> None:

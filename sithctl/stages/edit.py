@@ -26,12 +26,16 @@ class LayerEdit:
 
     Attributes:
         before: (heads, head_dim), singular values found.
-        wanted: (heads, head_dim), |α σ|, descending.
+        wanted: (heads, head_dim), of the edited value-output matrices, descending: |α σ|.
+        reader: (heads, width, head_dim), A, which stays.
+        writer: (heads, head_dim, width), B' in exact arithmetic, folded as B is.
         touched: share of the layer's value-output energy Σσ² that its changed vectors had.
     """
 
     before: Tensor
     wanted: Tensor
+    reader: Tensor
+    writer: Tensor
     touched: float
 
 
@@ -73,15 +77,29 @@ def edit(model: str | Model, plan: Plan) -> Edit:
         weights = opened.layer(layer)
         spectrum = Spectrum.of(opened, weights)
         alpha = _alpha(plan.of_layer(layer), spectrum.sigma)
-        layers[layer] = LayerEdit(
-            spectrum.sigma,
-            (alpha * spectrum.sigma).abs().sort(-1, descending=True).values,
-            _energy(spectrum.sigma, alpha),
-        )
         new = alpha.unsqueeze(-1) * spectrum.right
+        layers[layer] = layer_edit(spectrum, new)
         changed |= rewrite(opened, layer, weights, spectrum, new)
-    replaced = {name: opened.checkpoint.stored(name) for name in changed}
-    return Edit(identity(opened, plan.layers), plan, changed, replaced, layers)
+    return finished(opened, plan, changed, layers)
+
+
+def finished(
+    model: Model, plan: Plan, changed: dict[str, Tensor], layers: dict[int, LayerEdit]
+) -> Edit:
+    """An edit with what it replaces and whose it is."""
+    replaced = {name: model.checkpoint.stored(name) for name in changed}
+    return Edit(identity(model, sorted(layers)), plan, changed, replaced, layers)
+
+
+def layer_edit(spectrum: Spectrum, new: Tensor) -> LayerEdit:
+    """What a layer becomes when its right singular vectors become ``new``."""
+    writer, right = spectrum.factors.writer, spectrum.right
+    after = writer + (writer @ right.mT) @ (new - right)
+    moved = (new != right).any(-1)
+    squares = spectrum.sigma.square()
+    touched = float(squares[moved].sum() / squares.sum())
+    wanted = svd_of(spectrum.factors.reader, after)[1]
+    return LayerEdit(spectrum.sigma, wanted, spectrum.factors.reader, after, touched)
 
 
 @dataclass(frozen=True)
@@ -178,11 +196,6 @@ def _alpha(changes: list[Change], sigma: Tensor) -> Tensor:
     for change in changes:
         alpha[change.head, change.sv] = change.scale
     return alpha
-
-
-def _energy(sigma: Tensor, alpha: Tensor) -> float:
-    squares = sigma.square()
-    return float(squares[alpha != 1].sum() / squares.sum())
 
 
 def _unscaled(model: Model, layer: int, scale: Tensor, change: Tensor) -> Tensor:

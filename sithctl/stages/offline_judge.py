@@ -6,8 +6,7 @@ there for where no endpoint is, costs nothing, and gives the same scores every t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from sithctl.kinds import Array
 from sithctl.stages.explain import Explanation
 from sithctl.stages.judge import Judgement, scored
 from sithctl.stages.prompts import Answer, concepts_shown
-
-Encode = Callable[[list[str]], Array]  # texts → (n, features)
+from sithctl.stages.similarity import Encode, by_text_tower, words_of
 
 # The least similarity for a 2, 3, 4 and 5. Labels that hold a word have a cosine of about 0.6 with
 # it, others one of about 0: so a 5 needs two thirds of the weight on labels that do.
@@ -84,16 +82,12 @@ def question_words(question: str) -> list[str]:
     >>> question_words("How much are these concepts about the ocean?")
     ['ocean']
     """
-    words = [word for word in _words(question) if word not in STOP]
+    words = [word for word in words_of(question) if word not in STOP]
     if not words:
         raise InputError(
             "the question has no word to compare concepts with", question, "name what it is about"
         )
     return words
-
-
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", text.casefold())))
 
 
 def _mean(e: Explanation, similarity: dict[str, float]) -> float:
@@ -111,20 +105,9 @@ def _answer(similarity: float, words: list[str], cosine: bool) -> Answer:
 
 def _named(labels: list[str], words: list[str]) -> Array:
     """(labels,) 1 where a label has one of the words."""
-    return np.array([float(not set(words).isdisjoint(_words(label))) for label in labels])
+    return np.array([float(not set(words).isdisjoint(words_of(label))) for label in labels])
 
 
 def _cosines(labels: list[str], words: list[str], encode: Encode) -> Array:
     """(labels,) the largest centred cosine with one of the words."""
-    bare = sorted({word for label in labels for word in _words(label)} - STOP)
-    known = _unit(encode(labels))
-    centred = _unit(known - known.mean(0))
-    vocabulary = _unit(encode(bare or words))
-    asked = _unit(_unit(encode(words)) - vocabulary.mean(0))
-    same = [label.casefold().strip() in words for label in labels]
-    return np.where(same, 1.0, (centred @ asked.T).max(1))
-
-
-def _unit(rows: Array) -> Array:
-    rows = rows.astype(np.float64)
-    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    return by_text_tower(labels, words, encode).max(1)

@@ -1,0 +1,220 @@
+"""``sithctl edit``: singular values scaled in a model's own checkpoint."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sithctl.commands.common import command
+from sithctl.commands.options import ForceOpt, LayersOpt, MeanOpt, ModelArg, PoolOpt
+from sithctl.commands.plan_options import (
+    AmplifyOpt,
+    ApplyOpt,
+    CeilingOpt,
+    CodesOpt,
+    FactorOpt,
+    FloorOpt,
+    MapOpt,
+    MaxVectorsOpt,
+    OffsetOpt,
+    PlanOpt,
+    ReconstructOpt,
+    ScoresOpt,
+    SetOpt,
+    SuppressOpt,
+    TaskOpt,
+    ThresholdOpt,
+    UndoOpt,
+    check_ways,
+    planned,
+)
+from sithctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sithctl.kinds import Codes, Delta
+    from sithctl.models.model import Model
+    from sithctl.stages.edit import Edit
+
+
+class PreviewFormat(StrEnum):
+    table = "table"
+    json = "json"
+
+
+FolderOpt = Annotated[
+    Path | None, typer.Option("--output", "-o", help="The directory to write: a whole model.")
+]
+DeltaOpt = Annotated[
+    Path | None, typer.Option("--delta", help="Write the changed tensors alone, to put on later.")
+]
+SavePlanOpt = Annotated[
+    Path | None, typer.Option("--save-plan", help="Write the plan: .csv, or .toml.")
+]
+DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and stop.")]
+FormatOpt = Annotated[PreviewFormat, typer.Option("--format", help="Of --dry-run.")]
+
+
+@command
+def edit(
+    context: typer.Context,
+    model: ModelArg = "scenes",
+    set_: SetOpt = None,
+    plan: PlanOpt = None,
+    codes: CodesOpt = None,
+    suppress: SuppressOpt = None,
+    amplify: AmplifyOpt = None,
+    factor: FactorOpt = None,
+    threshold: ThresholdOpt = 0.3,
+    max_vectors: MaxVectorsOpt = None,
+    task: TaskOpt = None,
+    floor: FloorOpt = 0.8,
+    offset: OffsetOpt = 0.3,
+    ceiling: CeilingOpt = None,
+    scores: ScoresOpt = None,
+    map_: MapOpt = None,
+    reconstruct: ReconstructOpt = None,
+    apply: ApplyOpt = None,
+    undo: UndoOpt = None,
+    pool: PoolOpt = None,
+    mean: MeanOpt = None,
+    layers: LayersOpt = None,
+    save_plan: SavePlanOpt = None,
+    dry_run: DryRunOpt = False,
+    format: FormatOpt = PreviewFormat.table,  # noqa: A002 (the option's name)
+    delta: DeltaOpt = None,
+    output: FolderOpt = None,
+    force: ForceOpt = False,
+) -> None:
+    """Scale singular values, and write a normal checkpoint.
+
+    Only the output projections change: names, shapes, types and all other bytes stay, and the
+    result loads in the library that the model came from. Scaling touches both signs of a vector;
+    --dry-run shows what goes with it. Several ways of choosing add up, --set having the last word.
+
+    Example: sithctl edit scenes --suppress "ocean, sea" --dry-run
+    """
+    from sithctl.artifacts.streams import check_target
+    from sithctl.models import open_model
+    from sithctl.models.directory import check_directory
+
+    check_ways(context)
+    if not (output or delta or save_plan or dry_run):
+        raise UsageError("nowhere to write", None, "name a directory with -o, or --dry-run")
+    opened = open_model(model)
+    if output is not None:
+        check_directory(opened, output, force)
+    for file in filter(None, (delta, save_plan)):
+        check_target(file, force)
+    if apply is not None or undo is not None:
+        _exchange(opened, apply, undo, output)
+        return
+    made, said = _edited(context, opened)
+    if dry_run:
+        _preview(made, said, format)
+    if save_plan is not None:
+        from sithctl.artifacts.plans import write_plan
+
+        write_plan(made.plan, save_plan)
+    if not dry_run:
+        _write(opened, made, output, delta)
+
+
+def _edited(context: typer.Context, model: Model) -> tuple[Edit, Codes | None]:
+    from sithctl.stages.edit import edit as stage
+
+    name = context.params["reconstruct"]
+    if name is not None:
+        from sithctl.artifacts import load
+        from sithctl.commands.plan_options import check_codes
+        from sithctl.kinds import Codes
+        from sithctl.stages.reconstruct import reconstruct
+
+        codes = check_codes(load(name, Codes), model)
+        return reconstruct(model, codes), codes
+    plan, said = planned(context, model)
+    return stage(model, plan), said
+
+
+def _preview(made: Edit, codes: Codes | None, format: PreviewFormat) -> None:  # noqa: A002
+    from sithctl.stages.planning import both_poles
+    from sithctl.views.console import output
+    from sithctl.views.edit import as_records, preview
+
+    poles = None if codes is None else both_poles(codes)
+    if format is PreviewFormat.json:
+        output.text(json.dumps(as_records(made, poles), ensure_ascii=False, indent=2) + "\n")
+    else:
+        output.table(preview(made, made.model.name or "the model", poles))
+
+
+def _write(model: Model, made: Edit, folder: Path | None, delta: Path | None) -> None:
+    from sithctl.artifacts import save
+    from sithctl.stages.delta import delta_of
+    from sithctl.views.console import output
+
+    document = delta_of(made)
+    if delta is not None:
+        save(document, delta)
+    if folder is None:
+        return
+    verified = _write_model(model, made, document, folder)
+    from sithctl.views.edit import summary
+
+    output.note(f"{summary(made, verified)}: {folder}")
+
+
+def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any:
+    """Write it, read it back, and only then put it in its place."""
+    from dataclasses import asdict
+
+    from sithctl._version import __version__
+    from sithctl.artifacts.plans import plan_text
+    from sithctl.models.directory import write_directory
+    from sithctl.stages.verify import verify
+    from sithctl.views.edit import readme
+
+    def texts(written: Model) -> dict[str, str]:
+        found = verify(written, made)
+        verifications.append(found)
+        what = f"{len(made.plan.changes)} singular values scaled"
+        if not made.plan.changes:
+            what = "right singular vectors replaced by what their concepts say"
+        history = {**document.document(), "verified": asdict(found)}
+        history.pop("dtypes")
+        files = {
+            "README.md": readme(made, model.name, __version__, what, asdict(found)),
+            "sithctl.json": json.dumps(history, ensure_ascii=False, indent=2) + "\n",
+        }
+        return files | ({"sithctl-plan.csv": plan_text(made.plan)} if made.plan.changes else {})
+
+    verifications: list[Any] = []
+    left_out = write_directory(model, made.changed, folder, texts)
+    _note_left_out(left_out)
+    return verifications[0]
+
+
+def _note_left_out(names: list[str]) -> None:
+    from sithctl.views.console import output
+
+    if names:
+        output.note(f"note: not copied, for they are not edited: {', '.join(names)}")
+
+
+def _exchange(model: Model, apply: Path | None, undo: Path | None, folder: Path | None) -> None:
+    """Put a delta on, or take one off."""
+    from sithctl.artifacts import load
+    from sithctl.kinds import Delta
+    from sithctl.models.directory import write_directory
+    from sithctl.stages.delta import applied, undone
+    from sithctl.views.console import output
+
+    if folder is None:
+        raise UsageError("nowhere to write", None, "name a directory with -o")
+    exchange, path = (applied, apply) if apply is not None else (undone, undo)
+    changed = exchange(model, load(str(path), Delta))
+    _note_left_out(write_directory(model, changed, folder, lambda _: {}))
+    output.note(f"{len(changed)} tensors exchanged: {folder}")

@@ -1,0 +1,240 @@
+"""The ways of saying what to edit, and the changes that each gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sithctl.commands.common import is_given
+from sithctl.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from sithctl.kinds import Change, Codes, Plan, Pool
+    from sithctl.models.model import Model
+    from sithctl.stages.similarity import Encode
+
+SetOpt = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor)."),
+]
+PlanOpt = Annotated[
+    Path | None, typer.Option("--plan", help="By plan: a CSV or TOML of layer, head, sv, scale.")
+]
+CodesOpt = Annotated[
+    str | None,
+    typer.Option("--codes", help="Explanations of this model; without them they are made."),
+]
+SuppressOpt = Annotated[
+    str | None,
+    typer.Option("--suppress", help='By concept: what heads shall no longer write, "ocean, sea".'),
+]
+AmplifyOpt = Annotated[
+    str | None, typer.Option("--amplify", help="By concept: what heads shall write more of.")
+]
+FactorOpt = Annotated[
+    float | None,
+    typer.Option("--factor", help="For what is suppressed (default 0) or amplified (default 2)."),
+]
+ThresholdOpt = Annotated[
+    float, typer.Option("--threshold", min=0.0, help="How like the words explanations must be.")
+]
+MaxVectorsOpt = Annotated[
+    int | None, typer.Option("--max-vectors", min=1, help="So many vectors at most.")
+]
+TaskOpt = Annotated[
+    Path | None,
+    typer.Option("--task", help="By task: class names, one a line; σ by relevance, as the paper."),
+]
+FloorOpt = Annotated[float, typer.Option("--floor", help="Of a task's factors.")]
+OffsetOpt = Annotated[float, typer.Option("--offset", help="Added to a vector's relevance.")]
+CeilingOpt = Annotated[
+    float | None, typer.Option("--ceiling", help="Of a task's factors; none unless given.")
+]
+ScoresOpt = Annotated[
+    str | None, typer.Option("--scores", help="By judgement: a CSV from `sithctl judge`.")
+]
+MapOpt = Annotated[
+    str | None, typer.Option("--map", help="Scores to factors: 3-5=0, or 3=-1,4-5=0.")
+]
+ReconstructOpt = Annotated[
+    str | None,
+    typer.Option("--reconstruct", help="Codes: put each vector's concepts in its place."),
+]
+ApplyOpt = Annotated[Path | None, typer.Option("--apply", help="Put a delta on.")]
+UndoOpt = Annotated[Path | None, typer.Option("--undo", help="Take a delta off again.")]
+
+WAYS = ("set_", "plan", "suppress", "amplify", "task", "scores", "reconstruct", "apply", "undo")
+ALONE = ("reconstruct", "apply", "undo")
+SUPPRESS, AMPLIFY = 0.0, 2.0
+
+
+def check_ways(context: typer.Context) -> list[str]:
+    """Which ways were asked for.
+
+    Raises:
+        UsageError: none, or some that do not go together.
+    """
+    ways = [name for name in WAYS if context.params[name]]
+    if not ways:
+        typer.echo(context.get_usage(), err=True)
+        raise UsageError("nothing to change", None, "name vectors with --set, --plan, --suppress …")
+    alone = [name for name in ways if name in ALONE]
+    if alone and len(ways) > 1:
+        raise UsageError(f"--{alone[0]} goes alone", None, f"leave out {_options(ways)}")
+    if ("scores" in ways) != (context.params["map_"] is not None):
+        raise UsageError("--scores and --map go together", None, "e.g. --map 3-5=0")
+    if is_given(context, "factor") and not {"suppress", "amplify"} & set(ways):
+        raise UsageError("--factor is of --suppress and --amplify", None, "leave it out")
+    return ways
+
+
+def _options(names: list[str]) -> str:
+    return ", ".join(f"--{name.rstrip('_').replace('_', '-')}" for name in names)
+
+
+def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
+    """The plan that the options make, and the codes that it was made with."""
+    from sithctl.kinds import Plan
+    from sithctl.stages.edit import identity
+
+    given = context.params
+    codes = _codes(context, model) if _needs_codes(given) else None
+    changes = [*_from_plan(given, model), *_from_scores(given)]
+    if codes is not None:
+        changes += _from_codes(given, model, codes)
+    for text in given["set_"] or ():
+        from sithctl.stages.planning import by_hand
+
+        changes += by_hand(text, (model.layers, model.heads, model.head_dim), model.name)
+    plan = Plan.of(changes)
+    return Plan(plan.changes, identity(model, _within(plan, model))), codes
+
+
+def _within(plan: Plan, model: Model) -> list[int]:
+    """The plan's layers that there are; of others ``edit`` says that they are not."""
+    return [layer for layer in plan.layers if 0 <= layer < model.layers]
+
+
+def _needs_codes(given: dict[str, Any]) -> bool:
+    return any(given[name] is not None for name in ("codes", "suppress", "amplify", "task"))
+
+
+def _from_plan(given: dict[str, Any], model: Model) -> list[Change]:
+    if given["plan"] is None:
+        return []
+    from sithctl.artifacts.plans import read_plan
+    from sithctl.stages.edit import check_plan
+    from sithctl.views.console import output
+
+    plan = read_plan(given["plan"])
+    check_plan(model, plan)
+    if plan.model is None:
+        output.note("note: the plan does not say which model it was made for: not checked")
+    return list(plan.changes)
+
+
+def _from_scores(given: dict[str, Any]) -> list[Change]:
+    if given["scores"] is None:
+        return []
+    from sithctl.artifacts.scores import read_scores
+    from sithctl.stages.planning import by_scores, parse_map
+
+    return by_scores(read_scores(given["scores"]), parse_map(given["map_"]))
+
+
+def _codes(context: typer.Context, model: Model) -> Codes:
+    """The codes named, or those of the whole chain; of this very model."""
+    from dataclasses import replace
+
+    from sithctl.artifacts import load
+    from sithctl.kinds import Codes
+
+    given = context.params
+    if given["codes"] is not None:
+        codes = load(given["codes"], Codes)
+    else:
+        from sithctl.commands.chain import Chain
+        from sithctl.stages.options import Options
+
+        chain = Chain(given["model"], given["pool"], given["mean"], Options())
+        parts = chain.codes(given["layers"])
+        layers = {n: values for part in parts for n, values in part.layers.items()}
+        codes = replace(parts[0], layers=layers)
+    return check_codes(codes, model)
+
+
+def check_codes(codes: Codes, model: Model) -> Codes:
+    """Refuse codes of other weights than the model's, or of plain spectra."""
+    from sithctl.stages.fold import layer_digest
+
+    if codes.parameters.get("plain"):
+        raise InputError(
+            "codes of plain spectra cannot be edited by", codes.model.name, "fold without --plain"
+        )
+    for layer in codes.layers:
+        known = codes.model.layers.get(layer)
+        if layer >= model.layers or known != layer_digest(model.layer(layer), model.heads):
+            raise InputError(
+                f"the codes are of another model ({codes.model.name}, layer {layer})",
+                model.name,
+                "explain the model that is to be edited",
+            )
+    return codes
+
+
+def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:
+    from sithctl.stages.planning import by_task, by_words
+
+    changes: list[Change] = []
+    ways = (("suppress", SUPPRESS), ("amplify", AMPLIFY))
+    if not any(given[name] for name in ("suppress", "amplify", "task")):
+        return changes
+    encode = _text_tower(given["model"])
+    for name, usual in ways:
+        if given[name]:
+            phrases = [p for part in given[name].split(",") if (p := part.strip())]
+            if not phrases:
+                raise UsageError(f"no words in --{name}", given[name], "separate them by commas")
+            changes += by_words(
+                codes,
+                phrases,
+                usual if given["factor"] is None else given["factor"],
+                encode=encode,
+                threshold=given["threshold"],
+                max_vectors=given["max_vectors"],
+            )
+    if given["task"] is not None:
+        if encode is None:
+            raise InputError("not supported: --task without a text tower", model.name, "--suppress")
+        from sithctl.sources.concepts import read_concepts
+
+        limits = {name: given[name] for name in ("floor", "offset", "ceiling")}
+        classes = read_concepts(given["task"])
+        changes += by_task(codes, _pool(given), classes, encode, **limits)
+    return changes
+
+
+def _pool(given: dict[str, Any]) -> Pool:
+    from sithctl.artifacts import load
+    from sithctl.commands.chain import bundled_pool
+    from sithctl.kinds import Pool
+    from sithctl.models.locate import BUNDLED
+
+    if given["pool"] is not None:
+        return load(given["pool"], Pool)
+    if given["model"] not in BUNDLED:
+        raise UsageError("--task needs the pool", None, "give --pool FILE")
+    return bundled_pool(given["model"])
+
+
+def _text_tower(model: str) -> Encode | None:
+    from sithctl.models import load_encoder
+    from sithctl.views.console import output
+
+    with output.working("loading the model"):
+        encoder = load_encoder(model)
+    if not encoder.has_text:
+        return None
+    return lambda texts: encoder.encode_text(texts).numpy()

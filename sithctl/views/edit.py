@@ -1,0 +1,138 @@
+"""What an edit changes, for people: before it happens, and in the written model's README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sithctl.kinds import Change, Plan
+from sithctl.stages.edit import Edit
+from sithctl.stages.explain import Explanation
+from sithctl.stages.verify import Verified
+from sithctl.views.terminal import POLE_SIGN, POLE_STYLE
+from sithctl.views.text import printable
+
+Poles = Callable[[tuple[int, int, int]], Sequence[Explanation]]
+SHOWN = 3  # concepts of each pole
+ROWS = 200  # of a README's table
+
+
+def preview(edit: Edit, model: str, poles: Poles | None) -> RenderableType:
+    """Every vector with both of its poles, σ before and after, and each layer's share of energy."""
+    table = Table(
+        title=Text(f"what would change in {printable(model)}", style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("vector", no_wrap=True)
+    table.add_column("σ", justify="right", no_wrap=True)
+    table.add_column("→", justify="right", no_wrap=True)
+    if poles is not None:
+        table.add_column("both signs go with it", ratio=3, overflow="fold")
+    table.add_column("why", ratio=2, overflow="fold")
+    for change in edit.plan.changes:
+        sigma = float(edit.layers[change.layer].before[change.head, change.sv])
+        cells = [Text(_place(change)), Text(f"{sigma:.3g}"), Text(f"{change.scale * sigma:.3g}")]
+        if poles is not None:
+            cells.append(_both(poles(change.place)))
+        table.add_row(*cells, Text(printable(change.why), style="dim"))
+    shares = [f"layer {n}: {e.touched:.1%}" for n, e in sorted(edit.layers.items())]
+    return Group(table, Text(f"of the value-output energy: {', '.join(shares)}", style="dim"))
+
+
+def _both(explanations: Sequence[Explanation]) -> Text:
+    lines = []
+    for e in explanations:
+        said = ", ".join(printable(c.concept) for c in e.concepts[:SHOWN]) or "no concept"
+        lines.append(Text.assemble((f"{POLE_SIGN[e.pole]} ", POLE_STYLE[e.pole]), said))
+    return Text("\n").join(lines)
+
+
+def _place(change: Change) -> str:
+    return ".".join(map(str, change.place))
+
+
+def as_records(edit: Edit, poles: Poles | None) -> dict[str, Any]:
+    """The same as JSON has it."""
+    rows = []
+    for change in edit.plan.changes:
+        sigma = float(edit.layers[change.layer].before[change.head, change.sv])
+        row = {**asdict(change), "sigma": sigma, "sigma_after": change.scale * sigma}
+        if poles is not None:
+            row["poles"] = {
+                e.pole: [
+                    {"concept": c.concept, "coefficient": c.coefficient, "index": c.index}
+                    for c in e.concepts
+                ]
+                for e in poles(change.place)
+            }
+        rows.append(row)
+    return {
+        "model": edit.model.name,
+        "changes": rows,
+        "energy": {str(layer): e.touched for layer, e in sorted(edit.layers.items())},
+    }
+
+
+def readme(edit: Edit, model: str, version: str, what: str, verified: Mapping[str, Any]) -> str:
+    """The text that stands above the original's README."""
+    shares = ", ".join(f"layer {n} {e.touched:.1%}" for n, e in sorted(edit.layers.items()))
+    lines = [
+        f"# {_markdown(model)}, edited",
+        "",
+        f"Made from `{model}` by sithctl {version}: {what}.",
+        "Only output projections of attention heads are changed; names, shapes and types of all",
+        "tensors are the original's, and it loads as the original does.",
+        "",
+        f"Share of the value-output energy touched: {shares}.",
+        f"Read back after writing ({verified['dtype']}): singular values are "
+        f"{verified['sigma']:.1e} off, relative to each head's largest.",
+        "",
+    ]
+    if edit.plan.changes:
+        lines += [
+            "Again, or of another copy, with the plan that lies beside this file:",
+            "",
+            f"    sithctl edit {model} --plan sithctl-plan.csv -o DIR",
+            "",
+            *_table(edit.plan),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _table(plan: Plan) -> list[str]:
+    lines = ["| layer | head | vector | factor | why |", "|---:|---:|---:|---:|:---|"]
+    for c in plan.changes[:ROWS]:
+        lines.append(f"| {c.layer} | {c.head} | {c.sv} | {c.scale:g} | {_markdown(c.why)} |")
+    if len(plan.changes) > ROWS:
+        lines.append(f"\n{len(plan.changes) - ROWS} more stand in the plan.")
+    return lines
+
+
+def _markdown(text: str) -> str:
+    """Concepts come from anybody: no markup of theirs, and no line of its own."""
+    safe = printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    for mark in "*_`[]":
+        safe = safe.replace(mark, f"\\{mark}")
+    return " ".join(safe.split())
+
+
+def summary(edit: Edit, verified: Verified) -> str:
+    """A line for after the writing."""
+    vectors = len(edit.plan.changes)
+    what = f"{vectors} singular values scaled" if vectors else "vectors reconstructed"
+    rounding = ""
+    if verified.dtype != "float32":
+        rounding = f" (rounding to {verified.dtype} may make {verified.bound:.1e})"
+    return (
+        f"{what} in layers {', '.join(map(str, sorted(edit.layers)))}; read back: σ off by "
+        f"{verified.sigma:.1e} of each head's largest{rounding}"
+    )
