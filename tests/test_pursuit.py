@@ -271,3 +271,29 @@ def test_refuses_nan_and_shapes_that_do_not_fit() -> None:
         sparse_code(unit(3, 5, 1), broken)
     with pytest.raises(InputError, match="do not fit"):
         sparse_code(unit(3, 5, 1), unit(40, 6, 2))
+
+
+@pytest.mark.parametrize("method", ["comp", "nnomp", "top-k"])
+@pytest.mark.parametrize("size", [3, 5, 8])
+def test_all_of_a_small_centred_pool(method: str, size: int) -> None:
+    """The rows of a centred pool add up to 0 when weighted: with all of them selected the Gram
+    matrix is singular, and the coefficients must not be rounding's."""
+    from scipy.optimize import nnls as scipy_nnls
+
+    from sithctl.stages.centring import centre_pool
+
+    rng = np.random.default_rng(size)
+    raw = rng.normal(size=(size, 48)).astype(np.float32)
+    dictionary, _ = centre_pool(raw)
+    unit = torch.nn.functional.normalize(torch.from_numpy(raw).double(), dim=-1)
+    exact = torch.nn.functional.normalize(unit - unit.mean(0), dim=-1).numpy()
+    targets = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(64, 48))), dim=-1)
+    codes = sparse_code(targets.float(), dictionary, method=method, sparsity=size)
+    assert codes.coefficients.max() < 10
+    for target, indices, weights in zip(
+        targets.numpy(), codes.indices, codes.coefficients.double(), strict=True
+    ):
+        used = indices >= 0
+        ours = np.linalg.norm(target - weights[used].numpy() @ exact[indices[used].numpy()])
+        _, best = scipy_nnls(exact.T, target)
+        assert ours == pytest.approx(best, abs=1e-5)

@@ -71,10 +71,12 @@ def cached(stage: str, parameters: Mapping[str, Any], kind: type[T], make: Calla
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, remembered by its path, size and time of change."""
+    """SHA-256 of a file, remembered by its path, size and times: of the two, copies keep that of
+    the last writing and cannot keep that of the last change."""
     path = path.resolve()
     status = path.stat()
-    stamp = key("file", {"path": str(path), "size": status.st_size, "mtime": status.st_mtime_ns})
+    times = {"mtime": status.st_mtime_ns, "ctime": status.st_ctime_ns, "inode": status.st_ino}
+    stamp = key("file", {"path": str(path), "size": status.st_size, **times})
     note = folder() / "digests" / stamp
     if note.exists() and (known := note.read_text().strip()):
         return known

@@ -15,8 +15,10 @@ from sithctl.artifacts.containers import HDF5_MAGIC
 from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
-from sithctl.models.locate import BUNDLED, locate
+from sithctl.kinds.base import digest_of
+from sithctl.models.locate import BUNDLED, CHECKPOINTS, locate
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
+from sithctl.sources.texts import read_texts
 from sithctl.stages.layers import select_layers
 from sithctl.stages.options import Options
 from sithctl.views.console import output
@@ -85,9 +87,8 @@ class Chain:
         place = BUNDLED.get(self.model, Path(self.model))
         if not place.is_dir():
             place = locate(self.model).weights
-        files = sorted(place.iterdir()) if place.is_dir() else [place, *place.parent.glob("*.json")]
-        kinds = {".json", ".safetensors", ".bin", ".pt", ".txt"}
-        digests = [f"{f.name}:{file_digest(f)}" for f in files if f.suffix in kinds and f.is_file()]
+        files = [f for f in _beside(place) if f.is_file()]
+        digests = [f"{f.name}:{file_digest(f)}" for f in files]
         name = place.resolve().name if Path(self.model).exists() else self.model
         return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
 
@@ -97,7 +98,7 @@ class Chain:
         return {
             "model": self._model_digest(),
             "tower": self.tower,
-            "pool": [file_digest(path) for path in pool],
+            "pool": [f"{path.suffix}:{file_digest(path)}" for path in pool],  # as it is parsed
             "mean": file_digest(mean) if mean and mean.exists() else None,
             "options": self.options.document(),
             "layer": layer,
@@ -139,8 +140,20 @@ class Chain:
         path = _file(self.pool)
         if _is_artefact(path):
             return load(path, Pool)
-        recipe = {"model": self._model_digest(), "words": file_digest(path)}
-        return cached("pool", recipe, Pool, lambda: _encode_words(path, self.model))
+        concepts = read_texts([str(path)]).concepts
+        recipe = {"model": self._model_digest(), "concepts": digest_of({}, {"concepts": concepts})}
+        return cached("pool", recipe, Pool, lambda: _encode(concepts, None, self.model))
+
+
+def _beside(place: Path) -> list[Path]:
+    """The files that make a model what it is: all weights of a directory or of an index, of a
+    single checkpoint it alone; configs and tokenizers."""
+    folder = place if place.is_dir() else place.parent
+    texts = {".json", ".txt", ".model"}
+    single = place.is_file() and not place.name.endswith(".index.json")
+    kinds = texts if single else {*texts, *CHECKPOINTS}
+    found = {file for file in folder.iterdir() if file.suffix in kinds}
+    return sorted(found | ({place} if single else set()))
 
 
 def _entry(recipe: dict[str, Any]) -> Path:
@@ -160,12 +173,6 @@ def _is_artefact(path: Path) -> bool:
     with path.open("rb") as file:
         is_hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
     return is_hdf5 or path.suffix in {".h5", ".hdf5", ".safetensors"}
-
-
-def _encode_words(path: Path, model: str) -> Pool:
-    from sithctl.sources.concepts import read_concepts
-
-    return _encode(read_concepts(path), None, model)
 
 
 def _encode(concepts: list[str], factors: list[Factors] | None, model: str) -> Pool:

@@ -149,7 +149,10 @@ def _imported(
             how = "without" if one.plain else "with"
             todo = "fold the model with --plain" if one.plain else "fold the model without --plain"
             raise InputError(f"the file explains heads {how} LayerNorm folded in", file, todo)
-    by_layer = layers_of(found, files, chosen_layers(spectra, layers) if layers else None)
+    # In the order given: a selection would sort them, and files are told apart by their order.
+    parts = layers.split(",") if layers else []
+    order = [layer for part in parts for layer in chosen_layers(spectra, part)]
+    by_layer = layers_of(found, files, order or None)
     return import_codes(
         spectra,
         pool,

@@ -53,7 +53,8 @@ class TransformersEncoder(Encoder):
             raise InputError(
                 "no tokenizer", self.location.name, "save it there with save_pretrained"
             )
-        full = self.tokenizer(list(texts), add_special_tokens=True)["input_ids"]
+        with _silent():  # which would warn of texts that are cut just below, and counted
+            full = self.tokenizer(list(texts), add_special_tokens=True)["input_ids"]
         self.truncated += sum(len(ids) > self.context for ids in full)
         # All that the tokenizer returns goes in: where it returns a mask, the tower needs it.
         batch = self.tokenizer(

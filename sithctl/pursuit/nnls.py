@@ -9,7 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-TOLERANCE = 1e-12
+# Of a gradient on unit vectors, below which a concept does not enter: what rounding to float32
+# makes of 0. The rows of a centred pool add up to 0 when weighted, but for that rounding: of a pool
+# of five, the fifth would else enter with coefficients of millions.
+TOLERANCE = 1e-6
 
 
 def nnls(gram: Tensor, moments: Tensor, start: Tensor | None = None) -> Tensor:

@@ -122,5 +122,8 @@ def _weighted(concept: WeightedConcept) -> str:
 
 
 def _cell(label: str) -> str:
-    escaped = printable(label).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return escaped.replace("*", "\\*").replace("_", "\\_").replace("`", "\\`")
+    """A label as text: no markup, no picture, no column of its own."""
+    escaped = printable(label).replace("\\", "\\\\").replace("<", "&lt;")
+    for mark in "|*_`[]":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return escaped

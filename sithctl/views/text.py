@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 # Characters that reorder what surrounds them could make one label pass for another.
-_REORDER = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REORDER = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def printable(label: str) -> str:
