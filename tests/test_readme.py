@@ -37,6 +37,8 @@ def stand_ins(
     size = {"height": 28, "width": 28}
     BitImageProcessor(size={"shortest_edge": 28}, crop_size=size).save_pretrained(dinov2)
     (tmp_path / "words.txt").write_text("red\nring\nocean\nbox\nstriped\nsnow\nhoop\n")
+    (tmp_path / "classes.txt").write_text("ocean\nforest\n")
+    (tmp_path / "question.txt").write_text("How much are these concepts about the ocean?\n")
     generator = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for i in range(5):

@@ -8,7 +8,8 @@ the one whose value-output energy is nearest to the edit's.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,37 +19,23 @@ from sithctl.kinds import Change, Codes, Plan
 from sithctl.models import load_encoder, open_model
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES
 from sithctl.scenes.model import pixels
-from sithctl.scenes.zero_shot import Groups, accuracy, spurious
+from sithctl.scenes.zero_shot import EncodePictures, EncodeText, Groups, accuracy, spurious
 from sithctl.stages.edit import edit
 from sithctl.stages.planning import by_words
 
 VECTORS = 96  # suppressed of a factor at most
 SCENE_VECTORS = 48  # suppressed to undo the bias: the paper's Waterbirds
 DRAWS = 300
+CONTROLS = 6
 SHOWN = ("pattern", "position", "hazard", "count")
-SEEDS = {"accuracy": 81_000, "pair": 91_000}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The bundled model's zero-shot figures under some edit.
-
-    Attributes:
-        vectors: how many were changed.
-        accuracy: of each factor, every factor drawn alone.
-        pair: telling the spurious pair apart, by group.
-    """
-
-    vectors: int
-    accuracy: dict[str, float]
-    pair: Groups
+SCENES, PAIRS, SEED = 1000, 4000, 91_000  # no seed that anything was chosen by
 
 
 class Bench:
     """The bundled model, explained and ready to be edited and measured."""
 
-    def __init__(self, codes: Codes, n: int = 1000) -> None:
-        self.codes, self.n = codes, n
+    def __init__(self, codes: Codes) -> None:
+        self.codes = codes
         self.model = open_model("scenes")
         self.encoder = load_encoder("scenes")
         module = self.encoder.model  # type: ignore[attr-defined]
@@ -65,20 +52,28 @@ class Bench:
             max_vectors=most,
         )
 
-    def measure(self, changes: list[Change]) -> Measured:
-        """Figures with these changes made."""
+    def accuracy(self, changes: list[Change]) -> dict[str, float]:
+        """Of each factor with these changes made, every factor drawn alone."""
+        with self._edited(changes):
+            return accuracy(*self._towers, n=SCENES, seed=SEED)
+
+    def pair(self, changes: list[Change]) -> Groups:
+        """Of telling the spurious pair apart with these changes made, by group."""
+        with self._edited(changes):
+            return spurious(*self._towers, n=PAIRS, seed=SEED)
+
+    @contextmanager
+    def _edited(self, changes: list[Change]) -> Iterator[None]:
         changed = edit(self.model, Plan.of(changes)).changed if changes else {}
-        names = {name.removeprefix("model."): name for name in self.original}
-        self.load(self.original | {names[n]: t for n, t in changed.items()})
-        towers = (self.encoder.encode_text, self._pictures)
+        self.load(self.original | changed)
         try:
-            return Measured(
-                len(changes),
-                accuracy(*towers, n=self.n, seed=SEEDS["accuracy"]),
-                spurious(*towers, n=self.n, seed=SEEDS["pair"]),
-            )
+            yield
         finally:
             self.load(self.original)
+
+    @property
+    def _towers(self) -> tuple[EncodeText, EncodePictures]:
+        return self.encoder.encode_text, self._pictures
 
     def at_random(self, changes: list[Change], seed: int = 0) -> list[Change]:
         """As many vectors of each layer, of about the same energy."""
@@ -110,64 +105,93 @@ def all_words(factor: str) -> list[str]:
     return [word for words in FACTORS[INDEX[factor]].words.values() for word in words]
 
 
-def bench(n: int = 1000) -> Bench:
+def bench() -> Bench:
     """The bundled model with the codes that a bare ``sithctl explain`` shows."""
     from sithctl.commands.chain import Chain
     from sithctl.stages.options import Options
 
     parts = Chain("scenes", None, None, Options()).codes(None)
     layers = {n: values for part in parts for n, values in part.layers.items()}
-    return Bench(replace(parts[0], layers=layers), n)
+    return Bench(replace(parts[0], layers=layers))
 
 
 @dataclass(frozen=True)
-class Row:
-    """One edit's figures, and those of a random edit of its size."""
+class Suppressed:
+    """A factor's words suppressed.
 
-    edited: Measured
-    control: Measured
+    Attributes:
+        vectors: how many were.
+        drops: of each factor's accuracy.
+        at_random: the drop of this factor's accuracy by a random edit.
+    """
+
+    vectors: int
+    drops: dict[str, float]
+    at_random: float
+
+    def next_hit(self, factor: str) -> str:
+        """The factor that is hit hardest beside the one meant."""
+        return max((n for n in NAMES if n != factor), key=self.drops.__getitem__)
 
 
-def measure(on: Bench, factors: Iterable[str] = SHOWN) -> dict[str, Row]:
-    """Each factor's words suppressed, and its control."""
-    rows = {}
-    for name in factors:
-        changes = on.suppressed(all_words(name), VECTORS)
-        rows[name] = Row(on.measure(changes), on.measure(on.at_random(changes)))
-    return rows
+def suppress(on: Bench, factor: str, before: dict[str, float]) -> Suppressed:
+    """Suppress all words of a factor, and as much at random."""
+    changes = on.suppressed(all_words(factor), VECTORS)
+    after, control = on.accuracy(changes), on.accuracy(on.at_random(changes))
+    drops = {name: before[name] - after[name] for name in NAMES}
+    return Suppressed(len(changes), drops, before[factor] - control[factor])
 
 
-def unbias(on: Bench) -> Row:
-    """All scenes' words suppressed, which the spurious pair leans on; and its control."""
+@dataclass(frozen=True)
+class Unbiased:
+    """All scenes' words suppressed, which the spurious pair leans on; and random edits."""
+
+    vectors: int
+    before: Groups
+    after: Groups
+    at_random: list[Groups]
+
+
+def unbias(on: Bench, controls: int = CONTROLS) -> Unbiased:
+    """Suppress the scenes, as the paper does for Waterbirds, and as much at random."""
     changes = on.suppressed(all_words("scene"), SCENE_VECTORS)
-    return Row(on.measure(changes), on.measure(on.at_random(changes)))
+    random_ones = [on.pair(on.at_random(changes, seed)) for seed in range(controls)]
+    return Unbiased(len(changes), on.pair([]), on.pair(changes), random_ones)
 
 
-def as_markdown(before: Measured, rows: dict[str, Row], unbiased: Row) -> str:
+def as_markdown(before: dict[str, float], rows: dict[str, Suppressed], pair: Unbiased) -> str:
     """Both tables."""
-    lines = ["| suppressed | vectors | its accuracy | the next hardest hit | at random |"]
+    lines = ["| suppressed | vectors | its accuracy | next hardest hit | at random |"]
     lines.append("|---|---|---|---|---|")
     for name, row in rows.items():
-        drops = {n: before.accuracy[n] - row.edited.accuracy[n] for n in NAMES}
-        other = max((n for n in NAMES if n != name), key=drops.__getitem__)
+        was, other = before[name], row.next_hit(name)
         lines.append(
-            f"| {name} | {row.edited.vectors} | {before.accuracy[name]:.2f} → "
-            f"{row.edited.accuracy[name]:.2f} | {other} −{max(0.0, drops[other]):.2f} | "
-            f"{before.accuracy[name]:.2f} → {row.control.accuracy[name]:.2f} |"
+            f"| {name} | {row.vectors} | {was:.2f} → {was - row.drops[name]:.2f} | "
+            f"{other}: {before[other]:.2f} → {before[other] - row.drops[other]:.2f} | "
+            f"{was:.2f} → {was - row.at_random:.2f} |"
         )
     lines += ["", "| spurious pair | overall | worst group |", "|---|---|---|"]
-    for name, figures in (
-        ("as trained", before),
-        (f"scenes suppressed ({unbiased.edited.vectors} vectors)", unbiased.edited),
-        ("as many at random", unbiased.control),
-    ):
-        lines.append(f"| {name} | {figures.pair.overall:.2f} | {figures.pair.worst:.2f} |")
+    lines.append(f"| as trained | {pair.before.overall:.2f} | {pair.before.worst:.2f} |")
+    lines.append(
+        f"| scenes suppressed, {pair.vectors} vectors | {pair.after.overall:.2f} | "
+        f"{pair.after.worst:.2f} |"
+    )
+    overall, worst = ([getattr(g, n) for g in pair.at_random] for n in ("overall", "worst"))
+    lines.append(
+        f"| as many at random, {len(overall)} times | {_range(overall)} | {_range(worst)} |"
+    )
     return "\n".join(lines) + "\n"
+
+
+def _range(values: list[float]) -> str:
+    return f"{sum(values) / len(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
 
 def main() -> None:
     on = bench()
-    print(as_markdown(on.measure([]), measure(on), unbias(on)), end="")
+    before = on.accuracy([])
+    rows = {name: suppress(on, name, before) for name in SHOWN}
+    print(as_markdown(before, rows, unbias(on)), end="")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+"""Edits of the bundled model do what they say, and random edits of their size do not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sithctl.scenes.edited import Bench, bench, suppress, unbias
+from sithctl.scenes.factors import NAMES
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture(scope="module")
+def on() -> Bench:
+    return bench()
+
+
+@pytest.fixture(scope="module")
+def before(on: Bench) -> dict[str, float]:
+    return on.accuracy([])
+
+
+def stated(name: str) -> list[float]:
+    """The figures of a row of the README's tables."""
+    row = re.search(rf"^\| {re.escape(name)}[^|]*\|(.*)\|$", README.read_text(), re.MULTILINE)
+    assert row, name
+    return [float(figure) for figure in re.findall(r"\d\.\d\d", row[1])]
+
+
+@pytest.mark.parametrize("factor", ["pattern", "position", "hazard"])
+def test_what_is_suppressed_falls_alone(factor: str, on: Bench, before: dict[str, float]) -> None:
+    """Its accuracy falls far more than any other factor's, and than by a random edit of as many
+    vectors and as much energy."""
+    found = suppress(on, factor, before)
+    drop = found.drops[factor]
+    others = max(found.drops[name] for name in NAMES if name != factor)
+    assert drop > 0.12
+    assert drop > 2.5 * max(others, 0.0)
+    assert drop > 4 * max(found.at_random, 0.0)
+    was, now, *_ = stated(factor)
+    assert was == pytest.approx(before[factor], abs=0.03)
+    assert now == pytest.approx(before[factor] - drop, abs=0.03)
+
+
+def test_suppressing_scenes_helps_the_worst_group(on: Bench) -> None:
+    found = unbias(on, controls=3)
+    control = sum(g.worst for g in found.at_random) / len(found.at_random)
+    assert found.after.worst > found.before.worst + 0.04
+    assert found.after.worst > control + 0.04
+    assert found.after.overall > found.before.overall + 0.05
+    assert found.after.overall > max(g.overall for g in found.at_random)
+    assert stated("as trained") == pytest.approx(
+        [found.before.overall, found.before.worst], abs=0.03
+    )
+    now = stated("scenes suppressed")
+    assert now == pytest.approx([found.after.overall, found.after.worst], abs=0.03)
+
+
+def test_the_bench_leaves_the_model_as_it_was(on: Bench) -> None:
+    changes = on.suppressed(["ocean"], 3)
+    on.pair(changes)
+    state = on.encoder.model.state_dict()  # type: ignore[attr-defined]
+    assert all((state[name] == tensor).all() for name, tensor in on.original.items())
+
+
+def test_a_random_edit_has_the_edits_size(on: Bench) -> None:
+    changes = on.suppressed(["ocean", "sea"], 20)
+    control = on.at_random(changes)
+    for layer in on.codes.layers:
+        assert sum(c.layer == layer for c in control) == sum(c.layer == layer for c in changes)
+    wanted = on._energy(c.place for c in changes)
+    assert on._energy(c.place for c in control) == pytest.approx(wanted, rel=0.1)
