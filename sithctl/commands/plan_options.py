@@ -146,10 +146,9 @@ def _from_scores(given: dict[str, Any]) -> list[Change]:
 
 def _codes(context: typer.Context, model: Model) -> Codes:
     """The codes named, or those of the whole chain; of this very model."""
-    from dataclasses import replace
-
     from sithctl.artifacts import load
     from sithctl.kinds import Codes
+    from sithctl.stages.joined import join_codes
 
     given = context.params
     if given["codes"] is not None:
@@ -159,9 +158,7 @@ def _codes(context: typer.Context, model: Model) -> Codes:
         from sithctl.stages.options import Options
 
         chain = Chain(given["model"], given["pool"], given["mean"], Options())
-        parts = chain.codes(given["layers"])
-        layers = {n: values for part in parts for n, values in part.layers.items()}
-        codes = replace(parts[0], layers=layers)
+        codes = join_codes(chain.codes(given["layers"]))
     return check_codes(codes, model)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -108,11 +108,10 @@ def all_words(factor: str) -> list[str]:
 def bench() -> Bench:
     """The bundled model with the codes that a bare ``sithctl explain`` shows."""
     from sithctl.commands.chain import Chain
+    from sithctl.stages.joined import join_codes
     from sithctl.stages.options import Options
 
-    parts = Chain("scenes", None, None, Options()).codes(None)
-    layers = {n: values for part in parts for n, values in part.layers.items()}
-    return Bench(replace(parts[0], layers=layers))
+    return Bench(join_codes(Chain("scenes", None, None, Options()).codes(None)))
 
 
 @dataclass(frozen=True)
