@@ -208,7 +208,7 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
 
     from sithctl._version import __version__
     from sithctl.artifacts.plans import plan_text
-    from sithctl.models.directory import HISTORY, PLAN, README, earlier, write_directory
+    from sithctl.models.directory import HISTORY, PLAN, README, write_directory
     from sithctl.stages.verify import verify
     from sithctl.views.edit import readme
 
@@ -219,7 +219,7 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
         if not made.plan.changes:
             what = "right singular vectors replaced by what their concepts say"
         history = {**document.document(), "verified": asdict(found)}
-        history["history"] = [*earlier(model), *history["history"]]
+        history["history"] = _history(model, document, applied=True)
         history.pop("dtypes")
         files = {
             README: readme(made, model.name, __version__, what, asdict(found), model.family.tower),
@@ -242,15 +242,38 @@ def _note_left_out(names: list[str]) -> None:
 
 def _exchange(model: Model, apply: Path | None, undo: Path | None, folder: Path | None) -> None:
     """Put a delta on, or take one off."""
+    from sithctl._version import __version__
     from sithctl.artifacts import load
     from sithctl.kinds import Delta
-    from sithctl.models.directory import write_directory
+    from sithctl.models.directory import HISTORY, README, write_directory
     from sithctl.stages.delta import applied, undone
     from sithctl.views.console import output
+    from sithctl.views.edit import readme_of_delta
 
     if folder is None:
         raise UsageError("nowhere to write", None, "name a directory with -o")
     exchange, path = (applied, apply) if apply is not None else (undone, undo)
-    changed = exchange(model, load(str(path), Delta))
-    _note_left_out(write_directory(model, changed, folder, lambda _: {}))
+    delta = load(str(path), Delta)
+    changed = exchange(model, delta)
+
+    def texts(_: Model) -> dict[str, str]:
+        document = {**delta.document(), "history": _history(model, delta, apply is not None)}
+        document.pop("dtypes")
+        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+        files = {HISTORY: text} if document["history"] else {}
+        if apply is None:
+            return files
+        return {**files, README: readme_of_delta(delta, model.name, __version__)}
+
+    _note_left_out(write_directory(model, changed, folder, texts, undone=apply is None))
     output.note(f"{len(changed)} tensors exchanged: {folder}")
+
+
+def _history(model: Model, delta: Delta, applied: bool) -> list[Any]:
+    """The model's history with a delta's, or without it."""
+    from sithctl.models.directory import earlier
+
+    before, own = earlier(model), list(delta.history)
+    if applied:
+        return [*before, *own]
+    return before[: -len(own)] if before[-len(own) :] == own else before

@@ -26,6 +26,7 @@ from sithctl.models.locate import OPEN_CLIP_CONFIG
 from sithctl.models.model import Model
 
 HISTORY, PLAN, README = "sithctl.json", "sithctl-plan.csv", "README.md"  # what we write beside
+OURS = ("<!-- sithctl edit -->", "<!-- end of sithctl edit -->")  # around our part of a README
 
 
 def check_directory(model: Model, target: Path, force: bool) -> None:
@@ -78,6 +79,7 @@ def write_directory(
     changed: Mapping[str, Tensor],
     target: Path,
     texts: Callable[[Model], Mapping[str, str]],
+    undone: bool = False,
 ) -> list[str]:
     """Write the model with changed tensors, and texts of ours beside it.
 
@@ -87,6 +89,7 @@ def write_directory(
         target: checked by ``check_directory``.
         texts: of the written model, opened before it takes its place: file names → contents. A
             README keeps the original's text below ours; others take the place of the original's.
+        undone: the latest edit is taken off: what a README says of it goes.
 
     Returns:
         The names of other weights that lie beside the original's and were left out.
@@ -102,6 +105,8 @@ def write_directory(
             weights = write_checkpoint(model.checkpoint, changed, part, _name(model))
             for name in (HISTORY, PLAN):
                 (part / name).unlink(missing_ok=True)
+            if undone and (part / README).exists():
+                _put(part / README, "", undone)
             for name, text in texts(_opened(model, weights)).items():
                 _put(part / name, text)
     except OSError as error:
@@ -146,11 +151,19 @@ def _opened(model: Model, weights: Path) -> Model:
     return replace(model, location=replace(model.location, weights=weights), tower=tower)
 
 
-def _put(path: Path, text: str) -> None:
+def _put(path: Path, text: str, undone: bool = False) -> None:
     """A README's bytes that are no UTF-8 stay as they are."""
     if path.name == README and path.exists():
-        text = _joined(text, path.read_text(encoding="utf-8", errors="surrogateescape"))
+        old = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = _without_ours(old) if undone else _joined(text, old)
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def _without_ours(text: str) -> str:
+    """A README without its first part of ours."""
+    head, first, rest = text.partition(f"{OURS[0]}\n")
+    _, last, body = rest.partition(f"{OURS[1]}\n")
+    return head + body.removeprefix("\n---\n\n") if first and last else text
 
 
 def _joined(text: str, old: str) -> str:

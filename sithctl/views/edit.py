@@ -12,8 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sithctl.kinds import Change, Plan
-from sithctl.models.directory import PLAN
+from sithctl.kinds import Change, Delta, Plan
+from sithctl.models.directory import OURS, PLAN
 from sithctl.stages.edit import Edit
 from sithctl.stages.explain import Explanation
 from sithctl.stages.verify import Verified
@@ -91,6 +91,7 @@ def readme(
     options = "" if tower == "vision" else f" --tower {tower}"
     shares = ", ".join(f"layer {n} {e.touched:.1%}" for n, e in sorted(edit.layers.items()))
     lines = [
+        OURS[0],
         f"# {_markdown(model)}, edited",
         "",
         f"Made from {_markdown(model)} by sithctl {version}: {what}{of}.",
@@ -111,6 +112,23 @@ def readme(
             *_table(edit.plan),
             "",
         ]
+    return "\n".join([*lines, f"{OURS[1]}\n"])
+
+
+def readme_of_delta(delta: Delta, model: str, version: str) -> str:
+    """The same for a model that a delta was put on."""
+    plan = Plan.of(Change(**row) for row in delta.plan)
+    lines = [
+        OURS[0],
+        f"# {_markdown(model)}, edited",
+        "",
+        f"Made from {_markdown(model)} by sithctl {version}: a delta put on, which holds",
+        f"{len(delta.changed)} tensors; `sithctl edit --undo` takes it off again.",
+        "",
+        *(_table(plan) if plan.changes else []),
+        "",
+        f"{OURS[1]}\n",
+    ]
     return "\n".join(lines)
 
 
