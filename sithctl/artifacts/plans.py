@@ -56,11 +56,19 @@ def plan_text(plan: Plan) -> str:
     buffer = io.StringIO()
     if plan.model is not None:
         buffer.write(f"{MARK}{json.dumps(plan.model.document(), sort_keys=True)}\n")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    buffer.write(",".join(COLUMNS) + "\n")
     for change in plan.changes:
-        writer.writerow([*change.place, repr(change.scale).removesuffix(".0"), change.why])
+        scale = repr(float(change.scale)).removesuffix(".0")
+        cells = [*map(str, change.place), scale, _cell(change.why)]
+        buffer.write(",".join(cells) + "\n")
     return buffer.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Quoted where it has to be: csv's writer forgets a lone carriage return."""
+    if set(text) & set(',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _as_toml(plan: Plan) -> str:
@@ -73,7 +81,7 @@ def _as_toml(plan: Plan) -> str:
         lines += [f"{layer} = {_quoted(d)}" for layer, d in sorted(plan.model.layers.items())]
         lines.append("")
     for change in plan.changes:
-        row = asdict(change)
+        row = {**asdict(change), "scale": float(change.scale)}
         lines += ["[[change]]", *(f"{n} = {row[n]}" for n in ("layer", "head", "sv", "scale"))]
         lines += [f"why = {_quoted(change.why)}", ""]
     return "\n".join(lines)

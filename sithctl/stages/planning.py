@@ -208,8 +208,9 @@ def _task_concepts(pool: Pool, classes: Sequence[str], encode: Encode) -> Array:
         raise InputError("no concept is left beside the class names", pool.model.name, "add some")
     dictionary, mean = centre_pool(pool.embeddings[kept])
     rows = unit(unit(encode(list(classes))) - mean)
+    sparsity = min(TASK_SPARSITY, len(kept))
     found = sparse_code(
-        torch.from_numpy(rows).float(), dictionary, method="comp", sparsity=TASK_SPARSITY
+        torch.from_numpy(rows).float(), dictionary, method="comp", sparsity=sparsity
     )
     used = found.indices[found.indices >= 0].unique()
     return np.asarray(dictionary[used].numpy())
