@@ -306,3 +306,13 @@ def test_snapshots_of_links_and_odd_names(run: Run, tiny_clip: Path, tmp_path: P
     made = run("edit", blobs / "epoch_9.safetensors", *ONE, "-o", tmp_path / "nine")
     assert made.exit_code == 0, made.output
     assert open_model(str(tmp_path / "nine")).location.loader is not None
+
+
+def test_what_was_explained_before_does_not_matter(run: Run, tmp_path, monkeypatch) -> None:
+    """Layers explained one at a time, or all at once: the same vectors are about the words."""
+    found = []
+    for first in ("4", "4-5", "5"):
+        monkeypatch.setenv("SITHCTL_CACHE", str(tmp_path / first))
+        assert run("explain", "--layer", first, "--format", "jsonl").exit_code == 0
+        found.append(records(run, "scenes", "--layers", "4-5", "--suppress", "ocean"))
+    assert found[0] == found[1] == found[2]
