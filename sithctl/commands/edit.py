@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sithctl.commands.common import command, is_given
+from sithctl.commands.exchange import exchange, history, note_left_out
 from sithctl.commands.options import (
     ForceOpt,
     LayersOpt,
@@ -120,7 +121,7 @@ def edit(
     for file in filter(None, (delta, save_plan)):
         check_target(file, force)
     if apply is not None or undo is not None:
-        _exchange(opened, apply, undo, output)
+        exchange(opened, apply, undo, output)
         return
     made, said = _edited(context, opened)
     if dry_run:
@@ -218,62 +219,16 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
         what = f"{len(made.plan.changes)} singular values scaled"
         if not made.plan.changes:
             what = "right singular vectors replaced by what their concepts say"
-        history = {**document.document(), "verified": asdict(found)}
-        history["history"] = _history(model, document, applied=True)
-        history.pop("dtypes")
+        told = {**document.document(), "verified": asdict(found)}
+        told["history"] = history(model, document, applied=True)
+        told.pop("dtypes")
         files = {
             README: readme(made, model.name, __version__, what, asdict(found), model.family.tower),
-            HISTORY: json.dumps(history, ensure_ascii=False, indent=2) + "\n",
+            HISTORY: json.dumps(told, ensure_ascii=False, indent=2) + "\n",
         }
         return files | ({PLAN: plan_text(made.plan)} if made.plan.changes else {})
 
     verifications: list[Any] = []
     left_out = write_directory(model, made.changed, folder, texts)
-    _note_left_out(left_out)
+    note_left_out(left_out)
     return verifications[0]
-
-
-def _note_left_out(names: list[str]) -> None:
-    from sithctl.views.console import output
-
-    if names:
-        output.note(f"note: not copied, for they are not edited: {', '.join(names)}")
-
-
-def _exchange(model: Model, apply: Path | None, undo: Path | None, folder: Path | None) -> None:
-    """Put a delta on, or take one off."""
-    from sithctl._version import __version__
-    from sithctl.artifacts import load
-    from sithctl.kinds import Delta
-    from sithctl.models.directory import HISTORY, README, write_directory
-    from sithctl.stages.delta import applied, undone
-    from sithctl.views.console import output
-    from sithctl.views.edit import readme_of_delta
-
-    if folder is None:
-        raise UsageError("nowhere to write", None, "name a directory with -o")
-    exchange, path = (applied, apply) if apply is not None else (undone, undo)
-    delta = load(str(path), Delta)
-    changed = exchange(model, delta)
-
-    def texts(_: Model) -> dict[str, str]:
-        document = {**delta.document(), "history": _history(model, delta, apply is not None)}
-        document.pop("dtypes")
-        text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-        files = {HISTORY: text} if document["history"] else {}
-        if apply is None:
-            return files
-        return {**files, README: readme_of_delta(delta, model.name, __version__)}
-
-    _note_left_out(write_directory(model, changed, folder, texts, undone=apply is None))
-    output.note(f"{len(changed)} tensors exchanged: {folder}")
-
-
-def _history(model: Model, delta: Delta, applied: bool) -> list[Any]:
-    """The model's history with a delta's, or without it."""
-    from sithctl.models.directory import earlier
-
-    before, own = earlier(model), list(delta.history)
-    if applied:
-        return [*before, *own]
-    return before[: -len(own)] if before[-len(own) :] == own else before
