@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sithctl._version import __version__
 
 if TYPE_CHECKING:
+    from sithctl.kinds import Change, Plan
     from sithctl.stages.decompose import decompose
+    from sithctl.stages.edit import edit
     from sithctl.stages.explain import explain
     from sithctl.stages.fold import fold
     from sithctl.stages.judge import judge
@@ -30,14 +32,20 @@ _WHERE = {
     "judge": "sithctl.stages.judge",
     "mean": "sithctl.stages.mean",
     "decompose": "sithctl.stages.decompose",
+    "edit": "sithctl.stages.edit",
+    "Change": "sithctl.kinds",
+    "Plan": "sithctl.kinds",
     "explain": "sithctl.stages.explain",
     "Options": "sithctl.stages.options",
 }
 
 __all__ = [
+    "Change",
     "Options",
+    "Plan",
     "__version__",
     "decompose",
+    "edit",
     "encode_pool",
     "explain",
     "fold",

@@ -452,13 +452,13 @@ def test_layers_cached_one_by_one_are_one_set_of_codes() -> None:
 
     from sithctl.commands.chain import Chain
     from sithctl.stages.explain import explain
-    from sithctl.stages.joined import join_codes
+    from sithctl.stages.joining import joined
     from sithctl.stages.options import Options
 
     options = Options(rank=2, method="nnomp")
     apart = [Chain("scenes", None, None, options).codes(str(n))[0] for n in (4, 5)]
-    joined = join_codes(apart)
-    at_once = join_codes(Chain("scenes", None, None, Options(rank=2, method="nnomp")).codes("4-5"))
-    assert explain(joined) == explain(at_once)
-    assert (np.diff(joined.concepts.indices) > 0).all()
-    assert set(joined.model.layers) == {4, 5}
+    together = joined(apart)
+    at_once = joined(Chain("scenes", None, None, Options(rank=2, method="nnomp")).codes("4-5"))
+    assert explain(together) == explain(at_once)
+    assert (np.diff(together.concepts.indices) > 0).all()
+    assert set(together.model.layers) == {4, 5}

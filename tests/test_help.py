@@ -11,7 +11,18 @@ from conftest import Run
 from sithctl.commands import manual
 
 SNAPSHOTS = Path(__file__).parent / "help"
-COMMANDS = ["", "fold", "svd", "encode-pool", "mean", "decompose", "explain", "judge", "info"]
+COMMANDS = [
+    "",
+    "fold",
+    "svd",
+    "encode-pool",
+    "mean",
+    "decompose",
+    "explain",
+    "edit",
+    "judge",
+    "info",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

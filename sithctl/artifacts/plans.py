@@ -23,7 +23,7 @@ def write_plan(plan: Plan, target: str | Path) -> None:
     """Write a plan: TOML to ``.toml``, else CSV with a leading line that names the model."""
     as_text = _as_toml if str(target).endswith(".toml") else plan_text
     with writable(target) as path:
-        path.write_text(as_text(plan), encoding="utf-8")
+        path.write_bytes(as_text(plan).encode())
 
 
 def read_plan(source: str | Path) -> Plan:
@@ -35,7 +35,7 @@ def read_plan(source: str | Path) -> Plan:
     """
     with readable(source) as path:
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = path.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError("not UTF-8 text", source, "save it as UTF-8") from error
     rows, model = _of_toml(text, source) if str(source).endswith(".toml") else _of_csv(text, source)
@@ -56,25 +56,33 @@ def plan_text(plan: Plan) -> str:
     buffer = io.StringIO()
     if plan.model is not None:
         buffer.write(f"{MARK}{json.dumps(plan.model.document(), sort_keys=True)}\n")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    buffer.write(",".join(COLUMNS) + "\n")
     for change in plan.changes:
-        writer.writerow([*change.place, f"{change.scale:.9g}", change.why])
+        scale = repr(float(change.scale)).removesuffix(".0")
+        cells = [*map(str, change.place), scale, _cell(change.why)]
+        buffer.write(",".join(cells) + "\n")
     return buffer.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Quoted where it has to be: csv's writer forgets a lone carriage return."""
+    if set(text) & set(',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _as_toml(plan: Plan) -> str:
     lines = []
     if plan.model is not None:
-        lines += ["[model]", f"name = {_quoted(plan.model.name or '')}"]
-        lines += [f"space = {_quoted(plan.model.space or '')}", "", "[model.layers]"]
+        lines.append("[model]")
+        named = {"name": plan.model.name, "space": plan.model.space}
+        lines += [f"{key} = {_quoted(text)}" for key, text in named.items() if text is not None]
+        lines += ["", "[model.layers]"]
         lines += [f"{layer} = {_quoted(d)}" for layer, d in sorted(plan.model.layers.items())]
         lines.append("")
     for change in plan.changes:
-        row = asdict(change)
-        scale = f"{change.scale:.9g}"
-        lines += ["[[change]]", *(f"{n} = {row[n]}" for n in ("layer", "head", "sv"))]
-        lines += [f"scale = {scale if set(scale) & set('.e') else scale + '.0'}"]
+        row = {**asdict(change), "scale": float(change.scale)}
+        lines += ["[[change]]", *(f"{n} = {row[n]}" for n in ("layer", "head", "sv", "scale"))]
         lines += [f"why = {_quoted(change.why)}", ""]
     return "\n".join(lines)
 
@@ -88,22 +96,28 @@ Rows = Iterable[tuple[int, Mapping[str, Any]]]
 
 
 def _of_csv(text: str, source: str | Path) -> tuple[Rows, Identity | None]:
-    model = None
-    first, _, rest = text.partition("\n")
-    if first.startswith(MARK.strip()):
-        try:
-            model = Identity.parse(json.loads(first.removeprefix(MARK)))
-        except (ValueError, AttributeError) as error:
-            raise InputError(
-                "the line that names the model is damaged", source, "copy the plan again"
-            ) from error
-        text = rest
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    reader = csv.DictReader(lines)
-    missing = [name for name in COLUMNS[:4] if name not in (reader.fieldnames or ())]
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise InputError(f"not CSV ({error})", source, "quote cells that hold a quote") from error
+    marks = [line for line in lines if line and line[0].startswith(MARK)]
+    rows = [line for line in lines if any(line) and not line[0].startswith("#")]
+    header = [name.strip() for name in rows[0]] if rows else []
+    missing = [name for name in COLUMNS[:4] if name not in header]
     if missing:
         raise InputError(f"no column {missing[0]}", source, f"expected columns {','.join(COLUMNS)}")
-    return list(enumerate(reader, 1)), model
+    found = [dict(zip(header, row, strict=False)) for row in rows[1:]]
+    return list(enumerate(found, 1)), _of_mark(marks[0], source) if marks else None
+
+
+def _of_mark(cells: list[str], source: str | Path) -> Identity:
+    """The model's line, whose commas a spreadsheet takes for columns."""
+    try:
+        return Identity.parse(json.loads(",".join(cells).removeprefix(MARK).rstrip(", \t")))
+    except (ValueError, AttributeError) as error:
+        raise InputError(
+            "the line that names the model is damaged", source, "copy the plan again"
+        ) from error
 
 
 def _of_toml(text: str, source: str | Path) -> tuple[Rows, Identity | None]:
@@ -124,7 +138,9 @@ def _of_toml(text: str, source: str | Path) -> tuple[Rows, Identity | None]:
 
 def _change(row: Mapping[str, Any], number: int, source: str | Path) -> Change:
     try:
-        layer, head, sv = (int(row[name]) for name in COLUMNS[:3])
+        layer, head, sv = (_whole(row[name]) for name in COLUMNS[:3])
+        if isinstance(row["scale"], bool):
+            raise TypeError("scale")
         scale = float(row["scale"])
     except (KeyError, TypeError, ValueError) as error:
         shown = ", ".join(f"{name} {row.get(name)!r}" for name in COLUMNS[:4])
@@ -132,3 +148,10 @@ def _change(row: Mapping[str, Any], number: int, source: str | Path) -> Change:
             f"row {number} is no change ({shown})", source, "layer, head, sv, scale are numbers"
         ) from error
     return Change(layer, head, sv, scale, str(row.get("why") or ""))
+
+
+def _whole(value: Any) -> int:
+    """A whole number of TOML's, or a cell's text; nothing is rounded to one."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return int(value)
+    raise TypeError(value)

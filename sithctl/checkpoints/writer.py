@@ -18,11 +18,32 @@ from sithctl.errors import InputError
 # Weights in any form: copied beside the edited ones they would be the unedited model.
 WEIGHT_SUFFIXES = frozenset(
     {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5", ".onnx", ".gguf", ".npz"}
+    | {".ot", ".tflite", ".pb"}
 )
 BESIDE = frozenset({".git", ".cache", "__pycache__"})
 
 
-def write_checkpoint(checkpoint: Checkpoint, changed: Mapping[str, Tensor], folder: Path) -> None:
+def written_names(checkpoint: Checkpoint, single: str | None = None) -> dict[Path, str]:
+    """The checkpoint's own files, shards and index, and what each is called when written.
+
+    Args:
+        single: for a checkpoint in one file, another name than its own.
+    """
+    path, files = checkpoint.path, set(checkpoint.files().values())
+    if not path.name.endswith(".index.json"):
+        return {path: single or (path.name if files else _renamed(path.name))}
+    if files:
+        return {file: file.name for file in (path, *sorted(files))}
+    index = f"{_renamed(path.name.removesuffix('.index.json'))}.index.json"
+    return {path: index} | {path.with_name(name): _renamed(name) for name in _parts(checkpoint)}
+
+
+def write_checkpoint(
+    checkpoint: Checkpoint,
+    changed: Mapping[str, Tensor],
+    folder: Path,
+    single: str | None = None,
+) -> Path:
     """Write a checkpoint's file or shards into ``folder`` under their own names.
 
     A safetensors file is copied and the changed tensors' bytes are put in their place, so that all
@@ -32,19 +53,21 @@ def write_checkpoint(checkpoint: Checkpoint, changed: Mapping[str, Tensor], fold
         checkpoint: the original.
         changed: new tensors of the same names, shapes and types.
         folder: exists.
+        single: for a checkpoint in one file, another name than its own.
+
+    Returns:
+        What was written: the file, or the index of its shards.
     """
     for name, tensor in changed.items():
         _check(checkpoint, name, tensor)
-    files = checkpoint.files()
-    if not files:
-        _convert(checkpoint, changed, folder)
-        return
-    if checkpoint.path.name.endswith(".index.json"):
-        shutil.copyfile(checkpoint.path, folder / checkpoint.path.name)
-    for source in sorted(set(files.values())):
-        target = folder / source.name
-        shutil.copyfile(source, target)
-        patch(target, {n: t for n, t in changed.items() if files[n] == source})
+    files, names = checkpoint.files(), written_names(checkpoint, single)
+    if files:
+        for source, name in names.items():
+            shutil.copyfile(source, folder / name)
+            patch(folder / name, {n: t for n, t in changed.items() if files[n] == source})
+    else:
+        _convert(checkpoint, changed, folder, names)
+    return folder / names[checkpoint.path]
 
 
 def patch(path: Path, changed: Mapping[str, Tensor]) -> None:
@@ -68,16 +91,21 @@ def raw(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
-def copy_beside(source: Path, target: Path) -> list[str]:
+def is_weights(path: Path) -> bool:
+    """Whether a file holds weights or says where shards lie, by its name."""
+    return path.suffix in WEIGHT_SUFFIXES or path.name.endswith(".index.json")
+
+
+def copy_beside(source: Path, target: Path, without: frozenset[str] = frozenset()) -> list[str]:
     """Copy what lies beside the weights (config, tokenizer, processor, …); returns the names of
-    weights in other files, which are left out."""
+    weights in other files, of folders, and of those named, which are left out."""
     left_out: list[str] = []
     for path in sorted(source.iterdir()):
         if path.name in BESIDE or path.name.startswith("."):
             continue
         if path.is_dir():
             left_out += [f"{path.name}/"]
-        elif path.suffix in WEIGHT_SUFFIXES or path.name.endswith(".index.json"):
+        elif is_weights(path) or path.name in without or not path.is_file():
             left_out.append(path.name)
         else:
             shutil.copyfile(path, target / path.name)
@@ -95,19 +123,21 @@ def _check(checkpoint: Checkpoint, name: str, tensor: Tensor) -> None:
         )
 
 
-def _convert(checkpoint: Checkpoint, changed: Mapping[str, Tensor], folder: Path) -> None:
-    """Safetensors of a pickled state dict: under the same name, or shards and an index."""
+def _convert(
+    checkpoint: Checkpoint, changed: Mapping[str, Tensor], folder: Path, files: Mapping[Path, str]
+) -> None:
+    """Safetensors of a pickled state dict: one file, or shards and an index."""
     from safetensors.torch import save_file
 
-    for name, names in _parts(checkpoint).items():
+    path = checkpoint.path
+    for part, names in _parts(checkpoint).items():
         # Tied tensors share their memory, which safetensors does not allow.
         tensors = {n: changed.get(n, checkpoint.stored(n)).clone().contiguous() for n in names}
-        save_file(tensors, folder / _renamed(name), metadata={"format": "pt"})
-    if checkpoint.path.name.endswith(".bin.index.json"):
-        index = json.loads(checkpoint.path.read_text())
+        save_file(tensors, folder / files[path.with_name(part)], metadata={"format": "pt"})
+    if path.name.endswith(".bin.index.json"):
+        index = json.loads(path.read_text())
         index["weight_map"] = {n: _renamed(f) for n, f in index["weight_map"].items()}
-        name = _renamed(checkpoint.path.name.removesuffix(".index.json"))
-        (folder / f"{name}.index.json").write_text(json.dumps(index, indent=2) + "\n")
+        (folder / files[path]).write_text(json.dumps(index, indent=2) + "\n")
 
 
 def _parts(checkpoint: Checkpoint) -> dict[str, list[str]]:

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sithctl.commands.common import command
-from sithctl.commands.options import ForceOpt, LayersOpt, MeanOpt, ModelArg, PoolOpt
+from sithctl.commands.common import command, is_given
+from sithctl.commands.exchange import exchange, history, note_left_out
+from sithctl.commands.options import (
+    ForceOpt,
+    LayersOpt,
+    MeanOpt,
+    ModelArg,
+    PoolOpt,
+    Tower,
+    TowerOpt,
+)
 from sithctl.commands.plan_options import (
     AmplifyOpt,
     ApplyOpt,
@@ -82,6 +91,7 @@ def edit(
     pool: PoolOpt = None,
     mean: MeanOpt = None,
     layers: LayersOpt = None,
+    tower: TowerOpt = Tower.vision,
     save_plan: SavePlanOpt = None,
     dry_run: DryRunOpt = False,
     format: FormatOpt = PreviewFormat.table,  # noqa: A002 (the option's name)
@@ -104,16 +114,18 @@ def edit(
     check_ways(context)
     if not (output or delta or save_plan or dry_run):
         raise UsageError("nowhere to write", None, "name a directory with -o, or --dry-run")
-    opened = open_model(model)
+    _check_outputs(context)
+    opened = open_model(model, tower=tower)
     if output is not None:
         check_directory(opened, output, force)
     for file in filter(None, (delta, save_plan)):
         check_target(file, force)
     if apply is not None or undo is not None:
-        _exchange(opened, apply, undo, output)
+        exchange(opened, apply, undo, output)
         return
     made, said = _edited(context, opened)
     if dry_run:
+        said = said or _said(context, made)
         _preview(made, said, format)
     if save_plan is not None:
         from sithctl.artifacts.plans import write_plan
@@ -121,6 +133,31 @@ def edit(
         write_plan(made.plan, save_plan)
     if not dry_run:
         _write(opened, made, output, delta)
+
+
+def _check_outputs(context: typer.Context) -> None:
+    """Refuse what would be passed over in silence."""
+    given = context.params
+    exchanged = given["apply"] is not None or given["undo"] is not None
+    for name in ("delta", "save_plan", "dry_run"):
+        if exchanged and given[name]:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} does not go with a delta", None, "leave it out")
+    if given["reconstruct"] is not None and given["save_plan"] is not None:
+        raise UsageError("--reconstruct has no plan to save", None, "leave out --save-plan")
+    if is_given(context, "format") and not given["dry_run"]:
+        raise UsageError("--format is of --dry-run", None, "leave it out")
+
+
+def _said(context: typer.Context, made: Edit) -> Codes | None:
+    """What the vectors of a plan without codes mean, where there is a pool to say it."""
+    from sithctl.commands.plan_options import chain_codes
+    from sithctl.models.locate import BUNDLED
+
+    given = context.params
+    if given["pool"] is None and (given["model"] not in BUNDLED or given["tower"] != "vision"):
+        return None
+    return chain_codes(given, ",".join(map(str, sorted(made.layers))))
 
 
 def _edited(context: typer.Context, model: Model) -> tuple[Edit, Codes | None]:
@@ -157,14 +194,13 @@ def _write(model: Model, made: Edit, folder: Path | None, delta: Path | None) ->
     from sithctl.views.console import output
 
     document = delta_of(made)
+    if folder is not None:
+        verified = _write_model(model, made, document, folder)
+        from sithctl.views.edit import summary
+
+        output.note(f"{summary(made, verified)}: {folder}")
     if delta is not None:
         save(document, delta)
-    if folder is None:
-        return
-    verified = _write_model(model, made, document, folder)
-    from sithctl.views.edit import summary
-
-    output.note(f"{summary(made, verified)}: {folder}")
 
 
 def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any:
@@ -173,7 +209,7 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
 
     from sithctl._version import __version__
     from sithctl.artifacts.plans import plan_text
-    from sithctl.models.directory import write_directory
+    from sithctl.models.directory import HISTORY, PLAN, README, write_directory
     from sithctl.stages.verify import verify
     from sithctl.views.edit import readme
 
@@ -183,38 +219,16 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
         what = f"{len(made.plan.changes)} singular values scaled"
         if not made.plan.changes:
             what = "right singular vectors replaced by what their concepts say"
-        history = {**document.document(), "verified": asdict(found)}
-        history.pop("dtypes")
+        told = {**document.document(), "verified": asdict(found)}
+        told["history"] = history(model, document, applied=True)
+        told.pop("dtypes")
         files = {
-            "README.md": readme(made, model.name, __version__, what, asdict(found)),
-            "sithctl.json": json.dumps(history, ensure_ascii=False, indent=2) + "\n",
+            README: readme(made, model.name, __version__, what, asdict(found), model.family.tower),
+            HISTORY: json.dumps(told, ensure_ascii=False, indent=2) + "\n",
         }
-        return files | ({"sithctl-plan.csv": plan_text(made.plan)} if made.plan.changes else {})
+        return files | ({PLAN: plan_text(made.plan)} if made.plan.changes else {})
 
     verifications: list[Any] = []
     left_out = write_directory(model, made.changed, folder, texts)
-    _note_left_out(left_out)
+    note_left_out(left_out)
     return verifications[0]
-
-
-def _note_left_out(names: list[str]) -> None:
-    from sithctl.views.console import output
-
-    if names:
-        output.note(f"note: not copied, for they are not edited: {', '.join(names)}")
-
-
-def _exchange(model: Model, apply: Path | None, undo: Path | None, folder: Path | None) -> None:
-    """Put a delta on, or take one off."""
-    from sithctl.artifacts import load
-    from sithctl.kinds import Delta
-    from sithctl.models.directory import write_directory
-    from sithctl.stages.delta import applied, undone
-    from sithctl.views.console import output
-
-    if folder is None:
-        raise UsageError("nowhere to write", None, "name a directory with -o")
-    exchange, path = (applied, apply) if apply is not None else (undone, undo)
-    changed = exchange(model, load(str(path), Delta))
-    _note_left_out(write_directory(model, changed, folder, lambda _: {}))
-    output.note(f"{len(changed)} tensors exchanged: {folder}")

@@ -108,8 +108,22 @@ def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
         from sithctl.stages.planning import by_hand
 
         changes += by_hand(text, (model.layers, model.heads, model.head_dim), model.name)
-    plan = Plan.of(changes)
+    plan = Plan.of(_with_reasons(changes))
     return Plan(plan.changes, identity(model, _within(plan, model))), codes
+
+
+def _with_reasons(changes: list[Change]) -> list[Change]:
+    """Of several words on one vector the last counts, and says which it overrides."""
+    from dataclasses import replace
+
+    last: dict[tuple[int, int, int], Change] = {}
+    for change in changes:
+        before = last.get(change.place)
+        if before is not None and before.scale != change.scale:
+            why = f"{change.why}; not {before.scale:g} ({before.why})"
+            change = replace(change, why=why)
+        last[change.place] = change
+    return list(last.values())
 
 
 def _within(plan: Plan, model: Model) -> list[int]:
@@ -148,18 +162,23 @@ def _codes(context: typer.Context, model: Model) -> Codes:
     """The codes named, or those of the whole chain; of this very model."""
     from sithctl.artifacts import load
     from sithctl.kinds import Codes
-    from sithctl.stages.joined import join_codes
 
     given = context.params
     if given["codes"] is not None:
         codes = load(given["codes"], Codes)
     else:
-        from sithctl.commands.chain import Chain
-        from sithctl.stages.options import Options
-
-        chain = Chain(given["model"], given["pool"], given["mean"], Options())
-        codes = join_codes(chain.codes(given["layers"]))
+        codes = chain_codes(given, given["layers"])
     return check_codes(codes, model)
+
+
+def chain_codes(given: dict[str, Any], layers: str | None) -> Codes:
+    """Explanations of the model that is to be edited, from the cache where they can be."""
+    from sithctl.commands.chain import Chain
+    from sithctl.stages.joining import joined
+    from sithctl.stages.options import Options
+
+    chain = Chain(given["model"], given["pool"], given["mean"], Options(), given["tower"])
+    return joined(chain.codes(layers))
 
 
 def check_codes(codes: Codes, model: Model) -> Codes:

@@ -108,10 +108,10 @@ def all_words(factor: str) -> list[str]:
 def bench() -> Bench:
     """The bundled model with the codes that a bare ``sithctl explain`` shows."""
     from sithctl.commands.chain import Chain
-    from sithctl.stages.joined import join_codes
+    from sithctl.stages.joining import joined
     from sithctl.stages.options import Options
 
-    return Bench(join_codes(Chain("scenes", None, None, Options()).codes(None)))
+    return Bench(joined(Chain("scenes", None, None, Options()).codes(None)))
 
 
 @dataclass(frozen=True)

@@ -58,18 +58,20 @@ class Edit:
     layers: dict[int, LayerEdit]
 
 
-def edit(model: str | Model, plan: Plan) -> Edit:
+def edit(model: str | Model, plan: Plan, *, tower: str = "vision") -> Edit:
     """Scale singular values: a model's tensors in, its changed tensors out.
 
     Args:
         model: as on the command line, or opened.
         plan: which vectors, by which factors; applied at once.
+        tower: ``vision``, or ``text`` of a model that has one; of an opened model its own.
 
     Raises:
         InputError: the plan is of another model or of vectors that are not there; LayerScale is 0
-            where a change is asked; there is no place for a head's constant.
+            where a change is asked; there is no place for a head's constant; the type cannot
+            hold the new weights.
     """
-    opened = open_model(model)
+    opened = open_model(model, tower=tower)
     check_plan(opened, plan)
     changed: dict[str, Tensor] = {}
     layers: dict[int, LayerEdit] = {}
@@ -97,7 +99,8 @@ def layer_edit(spectrum: Spectrum, new: Tensor) -> LayerEdit:
     after = writer + (writer @ right.mT) @ (new - right)
     moved = (new != right).any(-1)
     squares = spectrum.sigma.square()
-    touched = float(squares[moved].sum() / squares.sum())
+    whole = float(squares.sum())
+    touched = float(squares[moved].sum()) / whole if whole else 0.0
     wanted = svd_of(spectrum.factors.reader, after)[1]
     return LayerEdit(spectrum.sigma, wanted, spectrum.factors.reader, after, touched)
 
@@ -128,24 +131,24 @@ def rewrite(
 ) -> dict[str, Tensor]:
     """The tensors of a layer in which each right singular vector has become another.
 
-    B' = B + (B Vᵀ)(V' − V) on row vectors; for V' = α V that is B (I − Vᵀ diag(1 − α) V). Heads
-    whose vectors stay as they are keep their bytes.
+    B' = B + (B Vᵀ)(V' − V) on row vectors; for V' = α V that is B (I − Vᵀ diag(1 − α) V). B is
+    centred here: every v is orthogonal to the ones, but for those of σ 0, which nothing may move.
+    Heads whose vectors stay as they are keep their bytes.
 
     Args:
         new: (heads, head_dim, width), V'.
     """
-    heads, width = spectrum.right.shape[0], spectrum.right.shape[-1]
-    scale = weights.layer_scale
-    stored = weights.output_weight if scale is None else weights.output_weight * scale.unsqueeze(1)
-    writer = stored.T.reshape(heads, -1, width)
-    change = (writer @ spectrum.right.mT) @ (new - spectrum.right)
+    width = spectrum.right.shape[-1]
+    change = (spectrum.factors.writer @ spectrum.right.mT) @ (new - spectrum.right)
     moved = ((new != spectrum.right).any(-1)).any(-1)
     change[~moved] = 0.0
-    constant = -torch.einsum("hd,hdw->w", spectrum.factors.constant, change)
-    if scale is not None:
-        change, constant = _unscaled(model, layer, scale, change), constant / _nonzero(scale)
-    names = model.output_names(layer)
+    if weights.layer_scale is not None:
+        change = _unscaled(model, layer, weights.layer_scale, change)
+    names, stored = model.output_names(layer), model.checkpoint.stored
     result = {names.weight: _cast(model, names.weight, change.reshape(-1, width).T)}
+    # Of the weights as they are rounded; LayerScale comes after the bias as it does after them.
+    rounded = result[names.weight].double() - stored(names.weight).double()
+    constant = -rounded @ spectrum.factors.constant.reshape(-1)
     if names.bias is not None:
         result[names.bias] = _cast(model, names.bias, constant)
     elif float(constant.abs().max()) > NEGLIGIBLE:
@@ -154,7 +157,7 @@ def rewrite(
             model.name,
             "leave this layer out",
         )
-    return {n: t for n, t in result.items() if not _same(t, model.checkpoint.stored(n))}
+    return {name: t for name, t in result.items() if not torch.equal(t, stored(name))}
 
 
 def check_plan(model: Model, plan: Plan) -> None:
@@ -163,23 +166,31 @@ def check_plan(model: Model, plan: Plan) -> None:
         raise InputError("nothing to change", model.name, "name vectors, e.g. --set 5.2.0=0")
     for change in plan.changes:
         _check_change(model, change)
-    for layer, digest in (plan.model.layers if plan.model else {}).items():
-        if layer in plan.layers and digest != layer_digest(model.layer(layer), model.heads):
-            made_for = plan.model.name if plan.model else None
-            raise InputError(
-                f"the plan was made for other weights (layer {layer} of {made_for})",
-                model.name,
-                "apply it to the model it was made for, or make it again",
-            )
+    if plan.model is not None:
+        for layer in plan.layers:
+            _check_layer(model, plan.model, layer)
+
+
+def _check_layer(model: Model, made_for: Identity, layer: int) -> None:
+    """By the layer's digest, or where a row was added by hand by the feature space."""
+    known = made_for.layers.get(layer)
+    if known is None:
+        fits = made_for.space in (None, model.space)
+    else:
+        fits = known == layer_digest(model.layer(layer), model.heads)
+    if not fits:
+        raise InputError(
+            f"the plan was made for other weights (layer {layer} of {made_for.name})",
+            model.name,
+            "apply it to the model it was made for, or make it again",
+        )
 
 
 def _check_change(model: Model, change: Change) -> None:
     sizes = (("layer", change.layer, model.layers), ("head", change.head, model.heads))
     for noun, number, count in (*sizes, ("singular vector", change.sv, model.head_dim)):
         if not 0 <= number < count:
-            raise InputError(
-                f"no {noun} {number}", model.name, f"it has {noun}s 0–{count - 1} in each place"
-            )
+            raise InputError(f"no {noun} {number}", model.name, f"it has {noun}s 0–{count - 1}")
     if not abs(change.scale) < float("inf"):  # NaN too
         where = ".".join(map(str, change.place))
         raise InputError(f"the factor {change.scale}", where, "give a finite number")
@@ -207,17 +218,15 @@ def _unscaled(model: Model, layer: int, scale: Tensor, change: Tensor) -> Tensor
             model.name,
             "leave this layer out: what it writes there cannot be changed",
         )
-    return change / _nonzero(scale)
-
-
-def _nonzero(scale: Tensor) -> Tensor:
-    return torch.where(scale == 0, 1.0, scale)
+    return torch.where(scale == 0, 0.0, change / torch.where(scale == 0, 1.0, scale))
 
 
 def _cast(model: Model, name: str, change: Tensor) -> Tensor:
     stored = model.checkpoint.stored(name)
-    return torch.where(change == 0, stored, (stored.double() + change).to(stored.dtype))
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return torch.equal(one, other)
+    result = torch.where(change == 0, stored, (stored.double() + change).to(stored.dtype))
+    if not bool(result.isfinite().all()):
+        kind = str(stored.dtype).removeprefix("torch.")
+        raise InputError(
+            f"the new weights are more than {kind} can hold ({name})", model.name, "smaller factors"
+        )
+    return result

@@ -11,7 +11,7 @@ import torch
 
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Array, Change, Codes, Pool
-from sithctl.kinds.scores import Score
+from sithctl.kinds.scores import HIGHEST, LOWEST, Score
 from sithctl.pursuit import sparse_code
 from sithctl.stages.centring import centre_pool
 from sithctl.stages.explain import Explanation, explain
@@ -177,6 +177,12 @@ def by_task(
         classes: class names.
         encode: the model's text tower.
     """
+    if pool.model.space not in (None, codes.model.space):
+        raise InputError(
+            "the pool was encoded by another model",
+            f"pool of {pool.model.name}, codes of {codes.model.name}",
+            "give the pool that the codes were made with",
+        )
     targets = _task_concepts(pool, classes, encode)
     cosines = np.clip(codes.concepts.vectors @ targets.T, 0.0, None).max(1)
     place_of = {int(index): i for i, index in enumerate(codes.concepts.indices)}
@@ -202,8 +208,9 @@ def _task_concepts(pool: Pool, classes: Sequence[str], encode: Encode) -> Array:
         raise InputError("no concept is left beside the class names", pool.model.name, "add some")
     dictionary, mean = centre_pool(pool.embeddings[kept])
     rows = unit(unit(encode(list(classes))) - mean)
+    sparsity = min(TASK_SPARSITY, len(kept))
     found = sparse_code(
-        torch.from_numpy(rows).float(), dictionary, method="comp", sparsity=TASK_SPARSITY
+        torch.from_numpy(rows).float(), dictionary, method="comp", sparsity=sparsity
     )
     used = found.indices[found.indices >= 0].unique()
     return np.asarray(dictionary[used].numpy())
@@ -241,11 +248,14 @@ def parse_map(text: str) -> dict[int, float]:
     for part in text.split(","):
         scores, _, factor = part.partition("=")
         try:
-            first, _, last = scores.strip().partition("-")
-            scale = float(factor)
-            result |= dict.fromkeys(range(int(first), int(last or first) + 1), scale)
+            low, _, high = scores.strip().partition("-")
+            first, last, scale = int(low), int(high or low), float(factor)
         except ValueError:
             raise UsageError("not a map of scores", text, "write 3-5=0,2=0.5") from None
+        if not LOWEST <= first <= last <= HIGHEST:
+            todo = f"scores go from {LOWEST} to {HIGHEST}"
+            raise UsageError("not a map of scores", text, todo)
+        result |= dict.fromkeys(range(first, last + 1), scale)
         if not np.isfinite(scale):
             raise InputError(f"the factor {factor}", text, "give a finite number")
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from shlex import quote
 from typing import Any
 
 from rich import box
@@ -11,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sithctl.kinds import Change, Plan
+from sithctl.kinds import Change, Delta, Plan
+from sithctl.models.directory import OURS, PLAN
 from sithctl.stages.edit import Edit
 from sithctl.stages.explain import Explanation
 from sithctl.stages.verify import Verified
@@ -81,13 +83,18 @@ def as_records(edit: Edit, poles: Poles | None) -> dict[str, Any]:
     }
 
 
-def readme(edit: Edit, model: str, version: str, what: str, verified: Mapping[str, Any]) -> str:
+def readme(
+    edit: Edit, model: str, version: str, what: str, verified: Mapping[str, Any], tower: str
+) -> str:
     """The text that stands above the original's README."""
+    of = "" if tower == "vision" else f" of its {tower} tower"
+    options = "" if tower == "vision" else f" --tower {tower}"
     shares = ", ".join(f"layer {n} {e.touched:.1%}" for n, e in sorted(edit.layers.items()))
     lines = [
+        OURS[0],
         f"# {_markdown(model)}, edited",
         "",
-        f"Made from `{model}` by sithctl {version}: {what}.",
+        f"Made from {_markdown(model)} by sithctl {version}: {what}{of}.",
         "Only output projections of attention heads are changed; names, shapes and types of all",
         "tensors are the original's, and it loads as the original does.",
         "",
@@ -100,11 +107,28 @@ def readme(edit: Edit, model: str, version: str, what: str, verified: Mapping[st
         lines += [
             "Again, or of another copy, with the plan that lies beside this file:",
             "",
-            f"    sithctl edit {model} --plan sithctl-plan.csv -o DIR",
+            f"    sithctl edit {quote(printable(model))}{options} --plan {PLAN} -o DIR",
             "",
             *_table(edit.plan),
             "",
         ]
+    return "\n".join([*lines, f"{OURS[1]}\n"])
+
+
+def readme_of_delta(delta: Delta, model: str, version: str) -> str:
+    """The same for a model that a delta was put on."""
+    plan = Plan.of(Change(**row) for row in delta.plan)
+    lines = [
+        OURS[0],
+        f"# {_markdown(model)}, edited",
+        "",
+        f"Made from {_markdown(model)} by sithctl {version}: a delta put on, which holds",
+        f"{len(delta.changed)} tensors; `sithctl edit --undo` takes it off again.",
+        "",
+        *(_table(plan) if plan.changes else []),
+        "",
+        f"{OURS[1]}\n",
+    ]
     return "\n".join(lines)
 
 
@@ -119,8 +143,9 @@ def _table(plan: Plan) -> list[str]:
 
 def _markdown(text: str) -> str:
     """Concepts come from anybody: no markup of theirs, and no line of its own."""
-    safe = printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    for mark in "*_`[]":
+    safe = printable(text).replace("\\", "\\\\").replace("|", "\\|")
+    safe = safe.replace("&", "&amp;").replace("<", "&lt;").replace("://", "&#58;//")
+    for mark in "*_`[]~":
         safe = safe.replace(mark, f"\\{mark}")
     return " ".join(safe.split())
 
