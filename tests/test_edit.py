@@ -159,6 +159,32 @@ def test_every_family(name: str, tmp_path: Path) -> None:
     _loads_in_its_library(name, tmp_path / "edited", again)
 
 
+@pytest.mark.parametrize("name", ZOO)
+def test_attention_of_the_edited_model_in_its_library(name: str, tmp_path: Path) -> None:
+    """The real module of the written directory: what it adds for a token differs from what the
+    original's adds by the normalised token times Σ (α − 1) σ u vᵀ, and by nothing constant."""
+    kind = ZOO[name]
+    original = kind.make(tmp_path / "model")
+    model = open_model(str(tmp_path / "model"), tower=getattr(kind, "tower", "vision"))
+    plan = Plan.of([Change(0, 0, 0, 0.0), Change(0, 1, 2, -1.0), Change(1, model.heads - 1, 1, 1.6)])
+    written(edit(model, plan), model, tmp_path / "edited")
+    edited = kind.load(tmp_path / "edited")
+    x = torch.randn(3, 1, model.width, generator=torch.Generator().manual_seed(4)).double()
+    norm = F.layer_norm if model.centred else F.rms_norm
+    token = norm(x[:, 0], (model.width,), eps=model.epsilon)
+    for layer in (0, 1):
+        reads, found = torch.zeros_like(token), Spectrum.of(model, model.layer(layer))
+        _, sigma, right = found.factors, found.sigma, found.right
+        left = found.factors.reader @ (found.factors.writer @ right.mT) / sigma.unsqueeze(1)
+        for c in plan.of_layer(layer):
+            u, v = left[c.head, :, c.sv], right[c.head, c.sv]
+            reads = reads + (c.scale - 1) * sigma[c.head, c.sv] * (token @ u).unsqueeze(1) * v
+        with torch.no_grad():
+            change = edited.attend(layer, x)[:, 0] - original.attend(layer, x)[:, 0]
+        assert reads.norm() > 1e-3
+        torch.testing.assert_close(change, reads, atol=2e-6, rtol=1e-4)
+
+
 def _loads_in_its_library(name: str, folder: Path, ours: Model) -> None:
     """Every tensor finds its place, and is the one that we wrote."""
     library = name.partition("-")[0]

@@ -92,6 +92,15 @@ class Hugging:
         config = getattr(transformers, self.config)(**self.settings)
         model = roughen(getattr(transformers, self.model)(config))
         model.save_pretrained(folder)
+        return self.made(folder, model)
+
+    def load(self, folder: Path) -> Made:
+        """The same of a saved directory, by the library."""
+        import transformers
+
+        return self.made(folder, getattr(transformers, self.model).from_pretrained(folder).eval())
+
+    def made(self, folder: Path, model: Any) -> Made:
         layers = model.get_submodule(self.layers).double()
         model = model.double()
 
@@ -442,6 +451,16 @@ class Timm:
         timm.models.save_for_hf(
             model, str(folder), model_args=SMALL | self.arguments, safe_serialization=True
         )
+        return self.made(folder, model)
+
+    def load(self, folder: Path) -> Made:
+        """The same of a saved directory, by the library."""
+        import timm
+
+        model = timm.create_model(f"local-dir:{folder}", pretrained=True)
+        return self.made(folder, model.eval())
+
+    def made(self, folder: Path, model: Any) -> Made:
         model = model.double()
         tokens = 1 + model.num_prefix_tokens  # one that is pooled, whatever the pooling
 
@@ -522,6 +541,16 @@ class Open:
         named = settings | ({"custom_text": True} if self.custom_text else {})
         (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": named}))
         save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+        return self.made(folder, model)
+
+    def load(self, folder: Path) -> Made:
+        """The same of a saved directory, by the library."""
+        import open_clip
+
+        model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+        return self.made(folder, model.eval())
+
+    def made(self, folder: Path, model: Any) -> Made:
         model = model.double()
         if self.tower == "text":
             return self._text(folder, model)
