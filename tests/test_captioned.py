@@ -396,7 +396,9 @@ def test_a_missing_caption_in_data_files_is_found_on_opening(rows, tmp_path: Pat
 
 def test_an_empty_data_set(rows, tmp_path: Path) -> None:
     rows.select([]).save_to_disk(tmp_path / "set")
-    assert "the data set is empty" in refused(tmp_path / "set")
+    rows.select([]).to_parquet(tmp_path / "set.parquet")
+    for name in ("set", "set.parquet"):
+        assert "the data set is empty" in refused(tmp_path / name)
 
 
 def test_captions_that_are_no_texts_name_their_source(rows, tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def test_no_readable_image(tiny_clip: Path, pictures: Path) -> None:
     for path in list(pictures.iterdir()):
         path.with_suffix(".txt").write_text("a caption")
         path.write_bytes(b"broken")
-    told = "no image could be read of 12, the first, 00.png, because: cannot identify image file"
+    told = (
+        "no image could be read of 12, the first, 00.png, because: cannot identify the image file"
+    )
     with pytest.raises(InputError, match=told):
         encode_pool(open_images(str(pictures), Wanted(captions=True)), str(tiny_clip))
 

@@ -71,9 +71,12 @@ class Dataset(Images):
             self._check_captions(texts, self.caption)
 
     def _check_captions(self, texts: Any, column: str) -> None:
+        i = -1
         for i, row in enumerate(_arriving(texts, self.name)):
             if one_line(row[column], self.name) is None:
                 raise missing_caption(self._name(i, row), self.name)
+        if i < 0:
+            raise empty(self.name)
 
     def entries(self) -> Iterator[Entry]:
         for i, row in enumerate(_arriving(self.rows, self.name)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sithctl.kinds import Array
 
@@ -20,7 +20,11 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         ValueError: it has more than ``LARGEST`` pixels; Pillow's own errors for a damaged one.
     """
-    with Image.open(BytesIO(data)) as image:
+    try:
+        image = Image.open(BytesIO(data))
+    except UnidentifiedImageError as error:  # Pillow's words hold an address in memory
+        raise ValueError("cannot identify the image file") from error
+    with image:
         check_size(image)
         return ImageOps.exif_transpose(image)
 
