@@ -135,6 +135,18 @@ def test_a_later_schema(artefacts: dict[str, Artefact], tmp_path: Path) -> None:
         load(tmp_path / "a", Mean)
 
 
+@pytest.mark.parametrize("schema", ["1", None, 0, [1]])
+def test_a_schema_that_is_no_number(
+    schema: object, artefacts: dict[str, Artefact], tmp_path: Path
+) -> None:
+    save(artefacts["mean"], tmp_path / "a")
+    with h5py.File(tmp_path / "a", "a") as file:
+        document = json.loads(file.attrs["sithctl"])
+        file.attrs["sithctl"] = json.dumps({**document, "schema": schema})
+    with pytest.raises(InputError, match="damaged mean: schema"):
+        load(tmp_path / "a", Mean)
+
+
 def test_changed_content_is_not_intact(artefacts: dict[str, Artefact], tmp_path: Path) -> None:
     save(artefacts["codes"], tmp_path / "a")
     with h5py.File(tmp_path / "a", "a") as file:

@@ -18,8 +18,10 @@ from PIL import Image
 
 from sithctl.errors import InputError
 from sithctl.sources import open as opening
-from sithctl.sources.images import Wanted, decode, one_line
+from sithctl.sources import pixels
+from sithctl.sources.images import Wanted, one_line
 from sithctl.sources.open import is_images, open_images
+from sithctl.sources.pixels import as_rgb, decode
 from sithctl.sources.recipes import RECIPES
 from sithctl.sources.webdataset import expand
 
@@ -82,10 +84,12 @@ def test_a_metadata_file_in_a_subfolder_names_what_lies_beside_it(pictures: Path
 
 
 @pytest.mark.parametrize("name", ["captions.txt", "captions.tsv"])
-def test_a_captions_file_takes_the_first_of_several(pictures: Path, name: str) -> None:
-    lines = [f"{i:02}.png\t{w}\n{i:02}.png\tanother\n" for i, w in enumerate(WORDS)]
+def test_a_captions_file(pictures: Path, name: str) -> None:
+    lines = [f"{i:02}.png\t{w}\n" for i, w in enumerate(WORDS)]
     (pictures / name).write_text("".join(lines))
     assert said(pictures) == EXPECTED
+    (pictures / name).write_text("".join([*lines, "04.png\tanother\n"]))
+    assert "the file 04.png is named twice" in refused(pictures)
 
 
 def test_side_car_files(pictures: Path) -> None:
@@ -147,6 +151,50 @@ def test_a_listed_image_that_is_missing_counts_as_unreadable(
     assert "the image 02.png cannot be read" in message
 
 
+def test_metadata_names_a_file_once(write_metadata, pictures: Path) -> None:
+    for name in ("metadata.csv", "metadata.jsonl"):
+        write_metadata(name, [*ROWS, ROWS[3]])
+        assert "the file 03.png is named twice" in refused(pictures)
+
+
+def test_a_caption_is_never_cut(pictures: Path) -> None:
+    for path in pictures.glob("0[1-9].png"):
+        path.unlink()
+    for path in pictures.glob("1*.png"):
+        path.unlink()
+    table = pictures / "metadata.csv"
+    table.write_text("file_name,caption\n00.png,a cat, on a mat\n")
+    assert "line 2 has 3 columns where the header has 2" in refused(pictures)
+    long = "word " * 40_000
+    table.write_text(f"file_name,caption\n00.png,{long}\n")
+    assert said(pictures) == [("00.png", long.strip())]
+
+
+def test_gaps_and_nests_in_metadata(pictures: Path) -> None:
+    lines = [f'{{"file_name": "{i:02}.png", "caption": NaN}}\n' for i in range(12)]
+    (pictures / "metadata.jsonl").write_text("".join(lines))
+    assert "no caption for the image 00.png" in refused(pictures)
+    (pictures / "metadata.jsonl").write_text('{"a": ' + "[" * 100_000)
+    assert "metadata.jsonl: write it again" in refused(pictures)
+
+
+def test_what_is_hidden_does_not_count(pictures: Path) -> None:
+    (pictures / "captions.txt").write_text("".join(f"{n}\t{w}\n" for n, w in EXPECTED))
+    for name in (".cache", "__MACOSX"):
+        (pictures / name).mkdir()
+        (pictures / name / "00.png").write_bytes(b"none")
+        (pictures / name / "metadata.csv").write_text("file_name,caption\n00.png,no\n")
+    (pictures / "._00.png").write_bytes(b"none")
+    assert said(pictures) == EXPECTED
+    assert len(said(pictures, Wanted())) == 12
+
+
+def test_a_single_picture_is_no_source(pictures: Path) -> None:
+    assert is_images(str(pictures / "00.png"))
+    assert "an image file" in refused(pictures / "00.png")
+    assert "give the folder it is in" in refused(pictures / "00.png")
+
+
 def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no images in the folder" in refused(tmp_path / "empty")
@@ -162,13 +210,52 @@ def test_pictures_stand_as_their_orientation_says() -> None:
     assert decode(buffer.getvalue()).size == (20, 30)
 
 
+def test_deep_greys_are_scaled() -> None:
+    ramp = np.linspace(0, 65535, 256).reshape(16, 16)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp.astype(np.uint16)).save(buffer, "PNG")
+    grey = np.arange(256).reshape(16, 16)
+    for image in (
+        decode(buffer.getvalue()),
+        Image.fromarray(ramp.astype(np.int32)),
+        Image.fromarray((ramp / 65535).astype(np.float32)),
+        Image.fromarray((ramp - 9).astype(np.float32)),
+    ):
+        rgb = np.asarray(as_rgb(image))
+        assert rgb.shape == (16, 16, 3)
+        np.testing.assert_allclose(rgb[..., 1], grey, atol=1)
+    with pytest.raises(ValueError, match="NaN"):
+        as_rgb(Image.fromarray(np.full((2, 2), np.nan, np.float32)))
+
+
+def test_what_is_transparent_is_white() -> None:
+    clear = Image.new("RGBA", (2, 2), (200, 0, 0, 0))
+    palette = Image.new("P", (2, 2), 0)
+    palette.info["transparency"] = 0
+    for image in (clear, clear.convert("LA"), palette):
+        assert as_rgb(image).getpixel((1, 1)) == (255, 255, 255)
+    assert as_rgb(Image.new("RGBA", (2, 2), (200, 0, 0, 255))).getpixel((0, 0)) == (200, 0, 0)
+
+
+def test_a_picture_too_large_is_skipped_with_the_reason(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "LARGEST", 3_000_000)
+    Image.new("1", (2000, 1501)).save(pictures / "03.png")
+    images = open_images(str(pictures))
+    assert len(list(images)) == 11
+    assert images.skipped == ["03.png"]
+    assert images.reason == "2000 by 1501 pixels, more than 3 megapixels: scale it"
+
+
 def test_captions_are_one_line() -> None:
     assert one_line(" a\n b\t") == "a b"
     assert one_line(["first", "second"]) == "first"
     assert [one_line(text) for text in ("", " ", [], None)] == [None] * 4
     assert one_line("a\0b \ud800") == "a b \\ud800"
-    with pytest.raises(InputError, match="dict, not texts"):
-        one_line({"raw": "a"})
+    assert one_line(float("nan")) is one_line([float("nan")]) is None
+    with pytest.raises(InputError, match="dict, not texts: there"):
+        one_line({"raw": "a"}, "there")
 
 
 def test_file_names_that_are_no_utf_8(pictures: Path) -> None:
@@ -263,6 +350,8 @@ def test_data_sets_that_cannot_be_reached() -> None:
         assert "cannot be loaded" in message
         assert "save_to_disk(FOLDER)" in message
     assert "UCSC-VLAA/Recap-COCO-30K" in refused("recap-coco")
+    assert "no such folder" in refused("somebody/something")
+    assert "no such folder" not in refused("hf:somebody/something")
 
 
 @pytest.mark.parametrize(
@@ -292,6 +381,65 @@ def test_a_missing_caption_is_found_before_anything_is_read(rows, tmp_path: Path
     (tmp_path / "files").mkdir()
     embedded(table).to_parquet(tmp_path / "files" / "train.parquet")
     assert "no caption for the image 108" in refused(tmp_path / "files")
+
+
+def test_a_missing_caption_in_data_files_is_found_on_opening(rows, tmp_path: Path) -> None:
+    captions = [word if i != 8 else None for i, word in enumerate(WORDS)]
+    table = rows.remove_columns(["caption"]).add_column("caption", captions)
+    (tmp_path / "files").mkdir()
+    embedded(table).to_parquet(tmp_path / "files" / "train.parquet")
+    for path in (tmp_path / "files", tmp_path / "files" / "train.parquet"):
+        with pytest.raises(InputError, match="no caption for the image 108"):
+            open_images(str(path), CAPTIONED)
+        assert len(said(path, Wanted(captions=True, limit=8))) == 8
+
+
+def test_an_empty_data_set(rows, tmp_path: Path) -> None:
+    rows.select([]).save_to_disk(tmp_path / "set")
+    rows.select([]).to_parquet(tmp_path / "set.parquet")
+    for name in ("set", "set.parquet"):
+        assert "the data set is empty" in refused(tmp_path / name)
+
+
+def test_captions_that_are_no_texts_name_their_source(rows, tmp_path: Path) -> None:
+    embedded(rows).save_to_disk(tmp_path / "set")
+    message = refused(tmp_path / "set", Wanted(captions=True, caption_column="image"))
+    assert "captions are dict, not texts: set" in message
+
+
+def test_a_stray_picture_makes_no_folder_of_images(rows, pictures: Path, tmp_path: Path) -> None:
+    for at, name in (("data", "logo.png"), ("", "a/logo.png")):
+        folder = tmp_path / f"with-{at}"
+        (folder / at).mkdir(parents=True)
+        embedded(rows).to_parquet(folder / at / "train-00000-of-00001.parquet")
+        embedded(rows.select([3])).to_parquet(folder / at / "test-00000-of-00001.parquet")
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((pictures / "00.png").read_bytes())
+        wanted = Wanted(captions=True, split="train")
+        assert said(folder, wanted)[4] == ("104", WORDS[4])
+        assert len(said(folder, Wanted(split="test"))) == 1
+        (folder / name).with_suffix(".txt").write_text("a logo")
+        assert said(folder) == [(name, "a logo")]
+
+
+def test_rows_that_name_files_stay_in_their_folder(pictures: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def write(path: Path, name: str) -> Path:
+        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        image = pa.array([{"bytes": None, "path": name}], type=kind)
+        pq.write_table(pa.table({"image": image, "caption": ["one"]}), path)
+        return path
+
+    inside = write(pictures / "set.parquet", "00.png")
+    assert said(inside) == [("0", "one")]
+    (pictures / "link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "secret.png").write_bytes((pictures / "00.png").read_bytes())
+    outside = (tmp_path / "secret.png", "../secret.png", "link.png", "http://127.0.0.1:9/a.png")
+    for name in (*outside, "hf://datasets/a/b/c.png"):
+        write(inside, str(name))
+        assert f"outside the data set, {name}" in refused(inside)
 
 
 def test_corrupt_rows_fail_alone(rows, pictures: Path, tmp_path: Path) -> None:
@@ -426,6 +574,74 @@ def test_captions_from_keys_of_the_json(tars: Path) -> None:
     assert (items[1].caption, items[1].detail) == ("alt 1", "picture of 1 things, in full")
     missing = Wanted(captions=True, caption_column="title")
     assert "no caption for the image d/0000" in refused(tars, missing)
+
+
+def test_a_sample_is_told_from_its_masks(pictures: Path, tmp_path: Path) -> None:
+    """The first dot ends a name, and only a whole extension says what a member is."""
+    first, mask = ((pictures / f"{i:02}.png").read_bytes() for i in (0, 1))
+    for suffix in (".png", ".seg.png"):
+        members = {"a.1/0001.png": first, "a.1/0001.seg.png": mask, "a.1/._0001.png": b""}
+        texts = {"a.1/0001.txt": b"\xef\xbb\xbfright", "a.1/0001.wrong.txt": b"wrong"}
+        ordered = sorted({**members, **texts}.items(), reverse=suffix == ".png")
+        write_tar(tmp_path / "a.tar", dict(ordered))
+        (item,) = open_images(str(tmp_path / "a.tar"), CAPTIONED)
+        assert (item.id, item.caption) == ("a.1/0001", "right")
+        assert item.image.tobytes() == decode(first).convert("RGB").tobytes()
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(pictures / "00.png", "a.png")
+        tar.add(pictures / "01.png", "a.png")
+    assert "two members a.png" in refused(tmp_path / "a.tar")
+
+
+def test_a_cut_tar_is_found_wherever_it_is_cut(pictures: Path, tmp_path: Path) -> None:
+    data = (pictures / "00.png").read_bytes()
+    members = {f"{i}.{e}": d for i in range(3) for e, d in (("png", data), ("txt", b"one"))}
+    path = tmp_path / "a.tar"
+    write_tar(path, members)
+    whole = path.read_bytes()
+    with tarfile.open(path) as tar:
+        starts = [member.offset for member in tar][1:]
+        end = tar.offset
+    for size in (*starts, *(s + 100 for s in starts), *(s + 513 for s in starts), end - 512):
+        path.write_bytes(whole[:size])
+        assert "not a whole tar" in refused(path), size
+    path.write_bytes(whole[: starts[2]] + b"junk" * 128 + whole[starts[2] :])
+    assert "not a whole tar" in refused(path)
+
+
+def test_a_tar_whose_samples_stand_apart(pictures: Path, tmp_path: Path) -> None:
+    data = (pictures / "00.png").read_bytes()
+    images = {f"{i}.png": data for i in range(3)}
+    texts = {f"{i}.txt": b"one" for i in range(3)}
+    for members in ({**images, **texts}, {**texts, **images}):
+        write_tar(tmp_path / "a.tar", members)
+        assert "are not adjacent" in refused(tmp_path / "a.tar")
+        assert "tar --sort=name" in refused(tmp_path / "a.tar")
+        assert len(said(tmp_path / "a.tar", Wanted())) == 3
+
+
+def test_keys_that_the_json_has_not(tars: Path) -> None:
+    for option in ("caption", "detail"):
+        wanted = Wanted(captions=True, **{f"{option}_column": "title"})
+        told = f"no key title, name one with --{option}-column: caption, long, alt"
+        assert told in refused(tars, wanted)
+
+
+def test_deep_json_in_a_tar(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {"a.png": b"", "a.json": b"[" * 100_000})
+    assert "the caption of a is damaged" in refused(tmp_path / "a.tar")
+
+
+def test_compressed_shards(tars: Path, tmp_path: Path) -> None:
+    import gzip
+
+    for path in list(tars.glob("*.tar")):
+        name = f"{path.name}.gz" if "1" in path.name else f"{path.stem}.tgz"
+        path.with_name(name).write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert [caption for _, caption in said(tars)] == WORDS
+    assert is_images(str(tars / "s-001.tar.gz"))
+    assert said(tars / "s-001.tar.gz")[0] == ("d/0004", WORDS[4])
 
 
 def test_a_corrupt_image_in_a_tar_fails_alone(tars: Path) -> None:

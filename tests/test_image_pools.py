@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import Run
+from conftest import Run, Shell
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -112,8 +113,68 @@ def test_no_readable_image(tiny_clip: Path, pictures: Path) -> None:
     for path in list(pictures.iterdir()):
         path.with_suffix(".txt").write_text("a caption")
         path.write_bytes(b"broken")
-    with pytest.raises(InputError, match="no image could be read"):
+    told = (
+        "no image could be read of 12, the first, 00.png, because: cannot identify the image file"
+    )
+    with pytest.raises(InputError, match=told):
         encode_pool(open_images(str(pictures), Wanted(captions=True)), str(tiny_clip))
+
+
+def test_a_picture_is_let_go_before_the_next(tiny_clip: Path) -> None:
+    """A batch of full-size pictures could fill the memory: only what the model takes stays."""
+    import gc
+    import weakref
+
+    seen: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def arriving() -> Iterator[CaptionedImage]:
+        nonlocal most
+        for i in range(9):
+            image = Image.new("RGB", (64, 48), (20 * i, 0, 0))
+            seen.append(weakref.ref(image))
+            yield CaptionedImage(image, str(i), f"shade {i}")
+            del image
+            gc.collect()
+            most = max(most, sum(reference() is not None for reference in seen))
+
+    encoder = load_encoder(str(tiny_clip))
+    encode_pool(arriving(), encoder)
+    mean(arriving(), encoder)
+    assert most <= 2
+
+
+def test_prepared_pictures_have_the_features_of_pictures(
+    tiny_clip: Path, tiny_open_clip: Path, pictures: Path
+) -> None:
+    images = [item.image for item in open_images(str(pictures))]
+    for model in (tiny_clip, tiny_open_clip):
+        encoder = load_encoder(str(model), batch_size=5)
+        prepared = [encoder.prepare(image) for image in images]
+        whole = encoder._features_of(encoder._preprocess(images))
+        for features in (encoder.encode_prepared(prepared), encoder.encode_images(images)):
+            torch.testing.assert_close(features, whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_damaged_pool(pool: Pool, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "pool.h5"
+
+    def refused(name: str, column: object) -> str:
+        save(pool, path)
+        with h5py.File(path, "a") as file:
+            kind = file[name].dtype
+            del file[name]
+            file.create_dataset(name, data=column, dtype=kind)
+        result = run("mean", path, "-o", tmp_path / "mean.h5")
+        assert result.exit_code == 3, result.output
+        return " ".join(result.stderr.split())
+
+    assert "damaged pool: embeddings of shape (24,)" in refused("embeddings", pool.embeddings[:, 0])
+    assert "24 concepts for 23 embeddings" in refused("embeddings", pool.embeddings[:23])
+    assert "23 sources for 24 embeddings" in refused("sources", pool.sources[:23])
+    holed = pool.embeddings.copy()
+    holed[3, 3] = np.nan
+    assert "NaN or infinite embeddings" in refused("embeddings", holed)
 
 
 def test_thumbnails_are_small_and_the_same_every_time() -> None:
@@ -329,7 +390,7 @@ def test_thumbnails_of_what_is_shown(
     rows = explain(codes, head=0, sv=1)
     files = sorted(path.name for path in (tmp_path / "t" / "u").iterdir())
     assert len(files) == 6
-    name = f"layer04-head00-sv001-plus-1-scenes_7_{rows[0].concepts[0].index}.jpg"
+    name = f"layer04-head00-sv001-right-plus-0-scenes_7_{rows[0].concepts[0].index}.jpg"
     assert name in files
     assert (tmp_path / "t" / "u" / name).read_bytes() == rows[0].concepts[0].thumbnail
     second = run(*asked)
@@ -384,7 +445,8 @@ def test_from_a_folder_to_an_explanation(
     model = ("--model", tiny_clip)
     made = run("encode-pool", pictures, *model, "-o", tmp_path / "pool.h5")
     assert made.exit_code == 0, made.output
-    assert "1 of 12 images could not be read" in " ".join(made.stderr.split())
+    note = " ".join(made.stderr.split())
+    assert "1 of 12 images could not be read and were skipped, the first: 03.png (cannot" in note
     pool = load(tmp_path / "pool.h5", Pool)
     assert len(pool.concepts) == 11
     assert str(pictures) not in json.dumps(pool.document())
@@ -446,6 +508,60 @@ def test_options_that_have_nothing_to_do(run: Run, tmp_path: Path) -> None:
     assert "--split" in words.stderr
     factors = ("--factors", tmp_path / "words.txt", "-o", tmp_path / "o")
     assert run("encode-pool", "scenes:images", *factors).exit_code == 2
+
+
+def test_options_that_a_source_has_no_use_for(
+    tiny_clip: Path, pictures: Path, run: Run, tmp_path: Path
+) -> None:
+    import datasets
+    from test_captioned import write_tar
+
+    paths = sorted(pictures.glob("*.png"))
+    write_tar(tmp_path / "s.tar", {"0.png": paths[0].read_bytes(), "0.txt": b"one"})
+    table = {"image": [str(path) for path in paths], "caption": ["x"] * 12}
+    rows = datasets.Dataset.from_dict(table).cast_column("image", datasets.Image())
+    rows.save_to_disk(tmp_path / "set")
+    for i in range(12):
+        (pictures / f"{i:02}.txt").write_text(f"number {i}")
+    all_of = {"split", "id-column", "image-column", "caption-column", "detail-column", "seed"}
+    used = {
+        pictures: set(),
+        tmp_path / "s.tar": {"caption-column", "detail-column"},
+        tmp_path / "set": {"id-column", "image-column", "caption-column", "detail-column"},
+        "scenes:images": {"caption-column", "detail-column", "seed"},
+    }
+    for source, uses in used.items():
+        for option in sorted(all_of - uses):
+            result = run("encode-pool", source, f"--{option}", "7", "-o", tmp_path / "o")
+            assert result.exit_code == 2, (source, option, result.output)
+            assert len(result.stderr.strip().splitlines()) == 1
+            assert f"leave out --{option}" in result.stderr
+    assert run("encode-pool", pictures, "--streaming", "-o", tmp_path / "o").exit_code == 2
+    assert run("mean", pictures, "--seed", 3, "-o", tmp_path / "o").exit_code == 2
+
+
+def test_a_mean_of_a_pool_takes_no_options_of_images(pool: Pool, run: Run, tmp_path: Path) -> None:
+    save(pool, tmp_path / "pool.h5")
+    for option in (("--limit", 3), ("--model", "scenes"), ("--batch-size", 3)):
+        result = run("mean", tmp_path / "pool.h5", *option, "-o", tmp_path / "o")
+        assert result.exit_code == 2, result.output
+        assert f"leave out {option[0]}" in result.stderr
+
+
+def test_a_pool_comes_through_a_pipe(pool: Pool, shell: Shell, tmp_path: Path) -> None:
+    save(pool, tmp_path / "pool.h5")
+    piped = shell("cat pool.h5 | sithctl mean > piped.h5 && sithctl mean pool.h5 -o named.h5")
+    assert piped.returncode == 0, piped.stderr
+    assert (tmp_path / "piped.h5").read_bytes() == (tmp_path / "named.h5").read_bytes()
+    assert shell("sithctl mean < /dev/null").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["encode-pool", "mean"])
+def test_a_picture_is_no_source(command: str, pictures: Path, run: Run, tmp_path: Path) -> None:
+    result = run(command, pictures / "00.png", "-o", tmp_path / "o")
+    assert result.exit_code == 3
+    assert "an image file" in result.stderr
+    assert "give the folder it is in" in " ".join(result.stderr.split())
 
 
 def test_tars_and_data_sets_give_the_folders_pool(

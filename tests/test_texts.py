@@ -23,6 +23,7 @@ from sithctl.models import load_encoder
 from sithctl.sources import conceptnet
 from sithctl.sources.conceptnet import read_conceptnet
 from sithctl.sources.concepts import read_concepts, tidy
+from sithctl.sources.open import is_images
 from sithctl.sources.selection import Selection
 from sithctl.sources.texts import Kind, kind_of, read_texts
 from sithctl.sources.wordnet import INDEX, read_wordnet
@@ -70,6 +71,11 @@ def test_a_list_as_lines_and_as_json(tmp_path: Path) -> None:
     assert read_concepts(tmp_path / "list.json") == expected
 
 
+def test_white_space_within_a_concept_is_one_space() -> None:
+    assert tidy(["hot dog", "hot  dog", " hot\t\u00a0dog"]) == ["hot dog"]
+    assert Selection(exclude=["Red  Ring"]).of(["red ring", "red"]) == ["red"]
+
+
 @given(st.lists(st.text()))
 def test_tidy_concepts_are_tidy(texts: list[str]) -> None:
     concepts = tidy(texts)
@@ -98,6 +104,11 @@ def test_json_that_is_no_list(content: str, words: str, tmp_path: Path) -> None:
 
 
 # --- ConceptNet ----------------------------------------------------------------------------------
+
+
+def test_underscores_in_a_row_are_one_space(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(assertion("/c/en/hot_dog", "/c/en/hot__dog"))
+    assert read_conceptnet(tmp_path / "a.csv") == ["hot dog"]
 
 
 def test_conceptnet_plain_and_compressed(tmp_path: Path) -> None:
@@ -199,6 +210,14 @@ def test_damaged_wordnet(wordnet: Path, tmp_path: Path) -> None:
     packed.write_bytes(archive(tmp_path / "big.tgz", index_noun=NOUNS * 300).read_bytes()[:-30])
     with pytest.raises(InputError, match="not a whole archive"):
         read_wordnet(packed)
+
+
+def test_wordnets_archive_is_no_tar_of_images(tmp_path: Path) -> None:
+    for name in ("wn3.1.dict.tar.gz", "other.tgz"):
+        packed = archive(tmp_path / name, dict__data_noun="", dict__index_noun=NOUNS)
+        assert not is_images(str(packed))
+        assert read_texts([str(packed)]).concepts == ["dog", "guide dog"]
+    assert is_images(str(archive(tmp_path / "shard.tar.gz", a__txt="one")))
 
 
 def test_an_archive_is_not_unpacked(tmp_path: Path) -> None:
@@ -348,6 +367,15 @@ def test_bad_sources_are_one_line(run: Run, tmp_path: Path) -> None:
         assert len(result.stderr.splitlines()) == 1
         assert told in result.stderr
         assert not (tmp_path / "pool.h5").exists()
+
+
+def test_an_empty_list_excludes_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("red\n")
+    (tmp_path / "none.txt").touch()
+    words = ("--exclude", tmp_path / "none.txt", "-o", tmp_path / "pool.h5")
+    made = run("encode-pool", tmp_path / "a.txt", *words)
+    assert made.exit_code == 0, made.output
+    assert pool_of(tmp_path / "pool.h5")[0] == ["red"]
 
 
 def test_images_among_lists_are_refused(run: Run, tmp_path: Path) -> None:

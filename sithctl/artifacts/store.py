@@ -59,12 +59,10 @@ def load(source: str | Path, kind: type[T], *, shown: str | None = None) -> T:
     _check_kind(document, kind, shown)
     try:
         artefact = kind.from_parts(document, arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"damaged {kind.kind}: {error} is missing or wrong",
-            shown,
-            f"make it again with `sithctl {MADE_BY[kind.kind]}`",
-        ) from error
+    except KeyError as error:
+        raise _damaged(kind, f"{error} is missing or wrong", shown) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _damaged(kind, str(error), shown) from error
     # Trusted, not computed again: a pool can be gigabytes. `sithctl info --check` computes it.
     if isinstance(document.get("digest"), str):
         artefact.__dict__["digest"] = document["digest"]
@@ -80,12 +78,19 @@ def _check_kind(document: dict[str, Any], kind: type[Artefact], shown: str) -> N
             "give the file of the stage before",
         )
     schema = document.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if not isinstance(schema, int) or schema < 1:
+        raise _damaged(kind, f"schema {schema!r} is no number from 1", shown)
+    if schema > SCHEMA:
         raise InputError(
             f"schema {schema}, newer than this version's {SCHEMA}",
             shown,
             "upgrade sithctl",
         )
+
+
+def _damaged(kind: type[Artefact], what: str, shown: str) -> InputError:
+    todo = f"make it again with `sithctl {MADE_BY[kind.kind]}`"
+    return InputError(f"damaged {kind.kind}: {what}", shown, todo)
 
 
 def intact(source: Path) -> bool:

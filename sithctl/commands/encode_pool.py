@@ -173,7 +173,7 @@ def _image_pool(source: str, context: typer.Context) -> Pool:
             thumbnails=not given["no_thumbnails"],
             progress=tell,
         )
-    note_skipped(images.skipped, len(pool.concepts))
+    note_skipped(images, len(pool.concepts))
     return pool
 
 

@@ -33,7 +33,8 @@ DetailColumnOpt = Annotated[
     str | None, typer.Option("--detail-column", help="A second, longer caption to keep.")
 ]
 IdColumnOpt = Annotated[
-    str | None, typer.Option("--id-column", help="Of a data set; default image_id, id or the row.")
+    str | None,
+    typer.Option("--id-column", help="Of a data set; default image_id, id, file_name or the row."),
 ]
 StreamingOpt = Annotated[
     bool, typer.Option("--streaming", help="Read a data set of the hub as it arrives.")
@@ -47,6 +48,7 @@ ThumbnailsOpt = Annotated[
     bool, typer.Option("--no-thumbnails", help="Keep no small JPEGs of the images.")
 ]
 
+ALWAYS = ("limit", "strict")  # what every source of images uses
 WANTED = (
     "limit",
     "strict",
@@ -61,13 +63,20 @@ WANTED = (
 
 
 def open_source(source: str, context: typer.Context, *, captions: bool) -> Images:
-    """The images of a source, as this command's options want them."""
+    """The images of a source, as this command's options want them.
+
+    Raises:
+        UsageError: an option was given that changes nothing of this source.
+    """
     from sithctl.sources.images import Wanted
     from sithctl.sources.open import open_images
 
     asked = {name: context.params[name] for name in WANTED if name in context.params}
     wanted: Wanted = Wanted(captions=captions, **asked)
-    return open_images(source, wanted)
+    images = open_images(source, wanted)
+    unused = tuple(name for name in WANTED if name not in images.uses and name not in ALWAYS)
+    refuse_options(context, unused, source, "a source that has no use for an option")
+    return images
 
 
 def refuse_options(context: typer.Context, names: tuple[str, ...], source: str, why: str) -> None:
@@ -77,9 +86,11 @@ def refuse_options(context: typer.Context, names: tuple[str, ...], source: str, 
         raise UsageError(why, source, f"leave out {', '.join(given)}")
 
 
-def note_skipped(skipped: list[str], read: int) -> None:
+def note_skipped(images: Images, read: int) -> None:
+    """Say how many images were left out, and what ailed the first."""
+    skipped = images.skipped
     if skipped:
         output.note(
             f"note: {len(skipped)} of {len(skipped) + read} images could not be read and were "
-            f"skipped, the first: {skipped[0]}"
+            f"skipped, the first: {skipped[0]} ({images.reason})"
         )

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sithctl.commands.common import command
+from sithctl.commands.common import command, source_or_pipe
 from sithctl.commands.image_options import (
     IMAGES_HELP,
+    WANTED,
     ImageColumnOpt,
     LimitOpt,
     SeedOpt,
@@ -18,6 +19,7 @@ from sithctl.commands.image_options import (
     StrictOpt,
     note_skipped,
     open_source,
+    refuse_options,
 )
 from sithctl.commands.options import (
     DeviceOpt,
@@ -40,6 +42,9 @@ SourceArg = Annotated[
 EmbeddingOpt = Annotated[
     Path | None, typer.Option("--embedding", help="A ready vector (npy, safetensors, pt).")
 ]
+
+
+FORWARD = ("device", "dtype", "batch_size")  # of a model's forward pass
 
 
 @command
@@ -68,14 +73,12 @@ def mean(
     from sithctl.artifacts.streams import check_target
     from sithctl.commands.writing import write
 
-    if (source is None) == (embedding is None):
-        raise UsageError(
-            "no images" if source is None else "images and a ready vector",
-            None,
-            "give either SOURCE or --embedding",
-        )
-    check_target(output, force)
+    if source is not None and embedding is not None:
+        todo = "give either SOURCE or --embedding"
+        raise UsageError("images and a ready vector", source, todo)
     if embedding is not None:
+        refuse_options(context, (*WANTED, *FORWARD), str(embedding), "a ready vector")
+        check_target(output, force)
         from sithctl.sources.embeddings import read_embeddings
         from sithctl.stages.mean import ready_mean
 
@@ -84,19 +87,23 @@ def mean(
     from sithctl.sources.open import is_images
     from sithctl.stages.mean import mean as stage
 
-    if source == "-" or (Path(str(source)).is_file() and not is_images(str(source))):
+    named = source_or_pipe(source, context)
+    if named == "-" or (Path(named).is_file() and not is_images(named)):
+        refuse_options(context, (*WANTED, *FORWARD, "model"), named, "a pool, encoded already")
+        check_target(output, force)
         from sithctl.artifacts import load
         from sithctl.kinds import Pool
 
-        write(stage(load(str(source), Pool)), output, history)
+        write(stage(load(named, Pool)), output, history)
         return
     from sithctl.models import load_encoder
     from sithctl.views.console import output as console
 
-    images = open_source(str(source), context, captions=False)
+    check_target(output, force)
+    images = open_source(named, context, captions=False)
     with console.working("loading the model"):
         encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding images") as tell:
         result = stage(images, encoder, progress=lambda done, _: tell(done, images.count))
-    note_skipped(images.skipped, result.count)
+    note_skipped(images, result.count)
     write(result, output, history)

@@ -58,7 +58,7 @@ def choose_texts(
     max_words: int | None,
 ) -> Chosen:
     """Read the sources, leave out what is not wanted, and look up what the rest name."""
-    from sithctl.sources.concepts import read_concepts, read_factors
+    from sithctl.sources.concepts import read_factors, read_list
     from sithctl.sources.selection import Selection
     from sithctl.sources.texts import read_texts
     from sithctl.views.console import output
@@ -67,7 +67,7 @@ def choose_texts(
         raise UsageError(
             "no length is left", f"--min-words {min_words} --max-words {max_words}", "swap them"
         )
-    unwanted = read_concepts(exclude) if exclude is not None else []
+    unwanted = read_list(exclude) if exclude is not None else []
     selection = Selection(unwanted, min_words, max_words)
     texts = read_texts(sources, output.progress)
     kept = selection.of(texts.concepts)

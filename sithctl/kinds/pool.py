@@ -23,6 +23,7 @@ from sithctl.kinds.base import (
 )
 
 Factors = dict[str, str]
+ROWS = ("embeddings", "concepts", "factors", "sources", "details", "thumbnails")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ class Pool(Artefact):
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
+        _check_rows({name: arrays[name] for name in ROWS if name in arrays})
         factors, sources = arrays.get("factors"), arrays.get("sources")
         details, thumbnails = arrays.get("details"), arrays.get("thumbnails")
         return cls(
@@ -83,6 +85,16 @@ class Pool(Artefact):
             None if details is None else texts(details),
             None if thumbnails is None else blobs(thumbnails),
         )
+
+
+def _check_rows(columns: Mapping[str, Column]) -> None:
+    """Refuse columns of a damaged file: what reads a pool takes a row of each for granted."""
+    shape = numbers(columns["embeddings"]).shape
+    if len(shape) != 2:
+        raise ValueError(f"embeddings of shape {shape}, not (rows, features)")
+    for name, column in columns.items():
+        if isinstance(column, list) and len(column) != shape[0]:
+            raise ValueError(f"{len(column)} {name} for {shape[0]} embeddings")
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,9 +69,18 @@ class Encoder(ABC):
 
     def encode_images(self, images: Sequence[Image]) -> Tensor:
         """Features of pictures, in their order: (n, features) float32."""
+        return self.encode_prepared([self.prepare(image) for image in images])
+
+    def prepare(self, image: Image) -> Batch:
+        """One picture as the model takes it: small, so that the picture itself can be let go."""
+        return self._preprocess([image])
+
+    def encode_prepared(self, pictures: Sequence[Batch]) -> Tensor:
+        """Features of what ``prepare`` gave, in their order: (n, features) float32."""
         parts: list[Tensor] = []
-        for start in range(0, len(images), self.batch_size):
-            batch = self._preprocess(images[start : start + self.batch_size])
+        for start in range(0, len(pictures), self.batch_size):
+            some = pictures[start : start + self.batch_size]
+            batch = {name: torch.cat([picture[name] for picture in some]) for name in some[0]}
             parts.append(self._features_of(batch))
         return torch.cat(parts)
 

@@ -21,10 +21,15 @@ def read_concepts(source: str | Path) -> list[str]:
     Raises:
         InputError: the file is missing, empty, not UTF-8 or not such a list.
     """
-    concepts = tidy(_json(source) if _is_json(source) else _lines(source))
+    concepts = read_list(source)
     if not concepts:
         raise InputError("no concepts: the list is empty", source, "write one concept a line")
     return concepts
+
+
+def read_list(source: str | Path) -> list[str]:
+    """As ``read_concepts``, of a list that may be empty."""
+    return tidy(_json(source) if _is_json(source) else _lines(source))
 
 
 def read_labels(source: str | Path) -> list[str]:
@@ -45,8 +50,8 @@ def tidy(texts: Iterable[str]) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """A concept's one spelling: Unicode composed (NFC), no white space around it."""
-    return normalize("NFC", text).strip()
+    """A concept's one spelling: Unicode composed (NFC), single spaces between its words."""
+    return " ".join(normalize("NFC", text).split())
 
 
 def read_factors(source: str | Path, concepts: list[str]) -> list[Factors]:
@@ -86,7 +91,7 @@ def _is_json(source: str | Path) -> bool:
 def _json(source: str | Path) -> list[str]:
     try:
         texts = json.loads(read_text(source))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("not JSON", source, "write a list of texts, or one a line") from error
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise InputError("JSON, but no list of texts", source, 'write ["one", "another"]')

@@ -1,8 +1,8 @@
-"""Data sets of Hugging Face's ``datasets``: on disk, as data files, or from the hub."""
+"""Rows of a data set of Hugging Face's ``datasets`` as captioned images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 from PIL import Image
 
 from sithctl.errors import InputError
-from sithctl.sources.folders import caption_column, need_column
-from sithctl.sources.images import Entry, Images, Wanted, decode, missing_caption, one_line
+from sithctl.sources.images import Entry, Images, Wanted, missing_caption, one_line
+from sithctl.sources.listings import caption_column, need_column
+from sithctl.sources.pixels import check_size, decode
 from sithctl.sources.remote import Web, is_address
 
 ID_COLUMNS = ("image_id", "id", "file_name")
-DATA_FILES = {".parquet": "parquet", ".arrow": "arrow"}
+COLUMNS = frozenset({"image_column", "caption_column", "detail_column", "id_column"})
 
 
 class Dataset(Images):
@@ -25,12 +26,28 @@ class Dataset(Images):
         rows: a ``datasets.Dataset``, or an ``IterableDataset`` that is read as it arrives.
         name: of the source.
         wanted: columns and limit.
+        folder: of the data set; its rows may name files in it.
+        chosen: which fields of ``Wanted`` have chosen the rows.
+        alone: reads some columns again without the others, where that is cheap.
 
-    An image is what the library decodes, a file's bytes, or a web address to fetch.
+    An image is what the library decodes, a file's bytes, or a web address to fetch. A file that a
+    row merely names must lie in the data set's folder: rows come from elsewhere, and could name
+    any file of the user's.
     """
 
-    def __init__(self, rows: Any, name: str, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        rows: Any,
+        name: str,
+        wanted: Wanted,
+        *,
+        folder: Path | None = None,
+        chosen: Collection[str] = (),
+        alone: Callable[[list[str]], Any] | None = None,
+    ) -> None:
         columns = _columns(rows)
+        if not columns or (hasattr(rows, "__len__") and not len(rows)):
+            raise empty(name)
         need_column(columns, wanted.image_column, name, "name one with --image-column")
         self.caption = caption_column(columns, wanted, name) if wanted.captions else None
         self.detail = wanted.detail_column if wanted.captions else None
@@ -40,17 +57,26 @@ class Dataset(Images):
             need_column(columns, wanted.id_column, name, "name one with --id-column")
         self.id = wanted.id_column or next((c for c in ID_COLUMNS if c in columns), None)
         needed = (wanted.image_column, self.caption, self.detail, self.id)
+        self.folder, self.uses = folder, COLUMNS | frozenset(chosen)
+        # The library's own builder of folders makes the paths itself, from what it has unpacked.
+        self.trusted = getattr(rows.info, "builder_name", None) == "imagefolder"
         rows = rows.select_columns(list(dict.fromkeys(filter(None, needed))))
         self.rows = _limited(_undecoded(rows, wanted.image_column), wanted.limit)
         self.web = Web()
         super().__init__(name, _count(self.rows, wanted.limit), wanted)
-        if self.caption and hasattr(self.rows, "__len__"):
-            self._check_captions(self.caption)  # now, not after an hour of encoding
+        if self.caption and (alone or hasattr(self.rows, "__len__")):
+            read = list(dict.fromkeys(filter(None, (self.caption, self.id))))
+            # Now, not after an hour of encoding.
+            texts = _limited(alone(read), wanted.limit) if alone else self.rows.select_columns(read)
+            self._check_captions(texts, self.caption)
 
-    def _check_captions(self, column: str) -> None:
-        for i, row in enumerate(self.rows.select_columns([column])):
-            if one_line(row[column]) is None:
-                raise missing_caption(self._name(i, self.rows[i]), self.name)
+    def _check_captions(self, texts: Any, column: str) -> None:
+        i = -1
+        for i, row in enumerate(_arriving(texts, self.name)):
+            if one_line(row[column], self.name) is None:
+                raise missing_caption(self._name(i, row), self.name)
+        if i < 0:
+            raise empty(self.name)
 
     def entries(self) -> Iterator[Entry]:
         for i, row in enumerate(_arriving(self.rows, self.name)):
@@ -58,8 +84,8 @@ class Dataset(Images):
             yield Entry(
                 self._name(i, row),
                 partial(self._open, image),
-                one_line(row[self.caption]) if self.caption else None,
-                one_line(row[self.detail]) if self.detail else None,
+                one_line(row[self.caption], self.name) if self.caption else None,
+                one_line(row[self.detail], self.name) if self.detail else None,
             )
 
     def _name(self, number: int, row: dict[str, Any]) -> str:
@@ -67,13 +93,12 @@ class Dataset(Images):
         return str(value) if isinstance(value, str | int) else str(number)
 
     def _open(self, value: Any) -> Image.Image:
-        import datasets
-
         if isinstance(value, dict):
-            return datasets.Image().decode_example(value)
+            return self._of_file(value)
         if isinstance(value, bytes):
             return decode(value)
         if isinstance(value, Image.Image):
+            check_size(value)
             return value
         if isinstance(value, str) and is_address(value):
             return decode(self.web.fetch(value))
@@ -85,6 +110,32 @@ class Dataset(Images):
             self.name,
             "name another with --image-column",
         )
+
+    def _of_file(self, value: dict[str, Any]) -> Image.Image:
+        """An image of the library's: a file's bytes, or where it lies."""
+        import datasets
+
+        content, name = value.get("bytes"), value.get("path")
+        if content is not None:
+            return decode(content)
+        if not name:
+            raise ValueError("no image")
+        if self.trusted:
+            image: Image.Image = datasets.Image().decode_example(value)
+            check_size(image)
+            return image
+        if self.folder is None or not _is_below(name, self.folder):
+            raise InputError(
+                f"a row names a file outside the data set, {name}",
+                self.name,
+                "embed the images in it, as save_to_disk does",
+            )
+        return decode((self.folder / name).read_bytes())
+
+
+def _is_below(name: str, folder: Path) -> bool:
+    inside = (folder / name).resolve().is_relative_to(folder.resolve())
+    return inside and not Path(name).is_absolute() and "://" not in name
 
 
 def _columns(rows: Any) -> list[str]:
@@ -123,80 +174,13 @@ def _arriving(rows: Any, name: str) -> Iterator[dict[str, Any]]:
         except StopIteration:
             return
         except Exception as error:  # what Arrow, the file system and the network raise
-            raise InputError(f"the data set breaks off ({_first(error)})", name) from error
+            raise InputError(f"the data set breaks off ({first_line(error)})", name) from error
         yield row
 
 
-def stored_dataset(folder: Path, wanted: Wanted) -> Images:
-    """A data set that ``save_to_disk`` wrote."""
-    datasets = _library()
-    try:
-        loaded = datasets.load_from_disk(str(folder))
-    except Exception as error:  # datasets raises what Arrow, JSON and the file system raise
-        raise InputError("not a whole data set", folder, "write it with save_to_disk") from error
-    if isinstance(loaded, datasets.DatasetDict):
-        loaded = loaded[_split(wanted.split, list(loaded), folder)]
-    return Dataset(loaded, folder.resolve().name, wanted)
+def empty(where: object) -> InputError:
+    return InputError("the data set is empty", where, "give one with images")
 
 
-def data_files(path: Path, wanted: Wanted) -> Images:
-    """Parquet or Arrow files: one, or a folder of them, read without a copy in any cache."""
-    datasets = _library()
-    if path.is_dir():
-        load = partial(datasets.load_dataset, str(path), streaming=True)
-    else:
-        kind, name = DATA_FILES[path.suffix.lower()], str(path)
-        load = partial(datasets.load_dataset, kind, data_files=name, streaming=True)
-    loaded = _loaded(load, path, "give Parquet or Arrow files that `datasets` reads")
-    rows = loaded[_split(wanted.split, list(loaded), path)]
-    return Dataset(rows, path.resolve().name, wanted)
-
-
-def hub_dataset(name: str, wanted: Wanted) -> Images:
-    """A data set of the hub, by its name there.
-
-    Raises:
-        InputError: it cannot be reached or found, or is not one that data files make up.
-    """
-    datasets = _library()
-    todo = (
-        f"without a network, bring it: load_dataset({name!r}).save_to_disk(FOLDER) where there "
-        "is one, and give FOLDER"
-    )
-    split = wanted.split
-    if split is None:
-        names = _loaded(partial(datasets.get_dataset_split_names, name), name, todo)
-        split = _split(None, names, name)
-    load = partial(datasets.load_dataset, name, split=split, streaming=wanted.streaming)
-    return Dataset(_loaded(load, name, todo), name, wanted)
-
-
-def _loaded(load: Callable[[], Any], where: object, todo: str) -> Any:
-    try:
-        return load()
-    except Exception as error:  # a network's, a hub's and a dozen formats' ways to fail
-        raise InputError(f"the data set cannot be loaded ({_first(error)})", where, todo) from error
-
-
-def _split(split: str | None, names: list[str], where: object) -> str:
-    if split is None and len(names) == 1:
-        return names[0]
-    if split not in names:
-        raise InputError(
-            f"the data set has no split {split}" if split else "the data set has several splits",
-            where,
-            f"name one with --split: {', '.join(names)}",
-        )
-    return split
-
-
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _library() -> Any:
-    import datasets
-
-    datasets.disable_progress_bars()  # progress is the commands' to show
-    datasets.logging.set_verbosity_error()
-    return datasets

@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
+from math import isnan
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from sithctl.errors import InputError
 from sithctl.kinds import CaptionedImage, Factors
+from sithctl.sources.pixels import as_rgb
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
 WORKERS = 4  # threads that decode: Pillow lets go of the lock
@@ -67,11 +68,16 @@ class Images(ABC):
         name: of the source.
         count: how many there are to read; 0 where only reading tells.
         skipped: the ids of those that could not be read, known after reading.
+        reason: why the first of them could not.
+        uses: which fields of ``Wanted``, beside those that all sources use, change what is read.
     """
+
+    uses: frozenset[str] = frozenset()
 
     def __init__(self, name: str, count: int, wanted: Wanted) -> None:
         self.name, self.count, self.wanted = name, count, wanted
         self.skipped: list[str] = []
+        self.reason = ""
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
@@ -79,6 +85,7 @@ class Images(ABC):
 
     def __iter__(self) -> Iterator[CaptionedImage]:
         self.skipped.clear()
+        self.reason = ""
         waiting: deque[tuple[Entry, Future[Image.Image]]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
@@ -106,20 +113,21 @@ class Images(ABC):
             if self.wanted.strict:
                 what = f"the image {entry.id} cannot be read ({_first_line(error)})"
                 raise InputError(what, self.name, "leave out --strict to skip it") from error
+            self.reason = self.reason or storable(_first_line(error))
             self.skipped.append(storable(entry.id))
             return
         name = storable(entry.id)
         yield CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
 
 
-def missing_caption(name: str, source: object) -> InputError:
-    return InputError(
-        f"no caption for the image {name}", source, "caption every image, or leave it out"
-    )
+def missing_caption(
+    name: str, source: object, todo: str = "caption every image, or leave it out"
+) -> InputError:
+    return InputError(f"no caption for the image {name}", source, todo)
 
 
-def one_line(text: Any) -> str | None:
-    """A caption on one line; the first of several; None for none or an empty one.
+def one_line(text: Any, source: object = None) -> str | None:
+    """A caption on one line; the first of several; None for none, an empty one or NaN.
 
     Raises:
         InputError: what should be a caption is a table.
@@ -129,9 +137,11 @@ def one_line(text: Any) -> str | None:
     if isinstance(text, dict | list | bytes):
         raise InputError(
             f"captions are {type(text).__name__}, not texts",
-            None,
+            source,
             "name another column with --caption-column",
         )
+    if isinstance(text, float) and isnan(text):  # how tables and Python's JSON write a gap
+        return None
     return None if text is None else " ".join(storable(str(text)).split()) or None
 
 
@@ -141,14 +151,8 @@ def storable(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "backslashreplace").decode()
 
 
-def decode(data: bytes) -> Image.Image:
-    """The image in a file's bytes, upright as its EXIF orientation says."""
-    with Image.open(BytesIO(data)) as image:
-        return ImageOps.exif_transpose(image)
-
-
 def _rgb(read: Callable[[], Image.Image]) -> Image.Image:
-    return read().convert("RGB")
+    return as_rgb(read())
 
 
 def _first_line(error: Exception) -> str:

@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 from sithctl.errors import InputError
+from sithctl.sources.folders import Folder, pictures
 from sithctl.sources.images import SUFFIXES, Images, Wanted
+from sithctl.sources.listings import has_captions, visible
 from sithctl.sources.recipes import RECIPES
-from sithctl.sources.wordnet import is_wordnet
+from sithctl.sources.webdataset import TARS, WebDataset, is_shard
+from sithctl.sources.wordnet import holds_wordnet, is_wordnet
 
 SCENES = "scenes"
 SCENES_IMAGES = "scenes:images"
@@ -21,14 +24,17 @@ def is_images(source: str) -> bool:
     """Whether a SOURCE is of images, where it could also be of texts.
 
     Images are ``scenes:images``, recipes, ``hf:NAME`` and a hub name that is no file's, tars,
-    Parquet and Arrow files, and every folder but WordNet's.
+    Parquet and Arrow files, and every folder, but for WordNet's folder and archive. So is a single
+    picture, for ``open_images`` to refuse.
     """
     path = Path(source)
     if source == SCENES_IMAGES or source in RECIPES or source.startswith(HUB):
         return True
     if path.is_dir():
         return not is_wordnet(path)
-    return _is_tar(source) or _is_data_file(path) or _is_hub_name(source)
+    if _is_tar(source):
+        return not holds_wordnet(path)
+    return _is_data_file(path) or _is_picture(path) or _is_hub_name(source)
 
 
 def open_images(source: str, wanted: Wanted | None = None) -> Images:
@@ -59,17 +65,17 @@ def _open(source: str, wanted: Wanted) -> Images:
     if path.is_dir():
         return _of_folder(path, wanted)
     if _is_tar(source):
-        from sithctl.sources.webdataset import WebDataset
-
         return WebDataset(source, wanted)
     if _is_data_file(path) and path.is_file():
-        from sithctl.sources.datasets import data_files
+        from sithctl.sources.loading import data_files
 
         return data_files(path, wanted)
     if source.startswith(HUB) or _is_hub_name(source):
-        from sithctl.sources.datasets import hub_dataset
+        from sithctl.sources.loading import hub_dataset
 
-        return hub_dataset(source.removeprefix(HUB), wanted)
+        return hub_dataset(source.removeprefix(HUB), wanted, meant=source.startswith(HUB))
+    if _is_picture(path) and path.is_file():
+        raise InputError("an image file", source, "give the folder it is in")
     raise InputError(
         "no such folder",
         source,
@@ -79,29 +85,38 @@ def _open(source: str, wanted: Wanted) -> Images:
 
 def _of_folder(folder: Path, wanted: Wanted) -> Images:
     if any((folder / name).exists() for name in ("dataset_dict.json", "state.json")):
-        from sithctl.sources.datasets import stored_dataset
+        from sithctl.sources.loading import stored_dataset
 
         return stored_dataset(folder, wanted)
-    found = {path.suffix.lower() for path in folder.rglob("*")}
-    if not found & SUFFIXES and any(folder.glob("*.tar")):
-        from sithctl.sources.webdataset import WebDataset
-
+    lone = pictures(folder)
+    if lone and has_captions(folder, lone):
+        return Folder(folder, wanted)
+    # A picture without a caption, such as a data set's logo, does not make a folder of images.
+    if not lone and any(map(is_shard, folder.iterdir())):
         return WebDataset(str(folder), wanted)
-    if not found & SUFFIXES and found & {".parquet", ".arrow"}:
-        from sithctl.sources.datasets import data_files
+    if _holds_data_files(folder, deep=not lone):
+        from sithctl.sources.loading import data_files
 
         return data_files(folder, wanted)
-    from sithctl.sources.folders import Folder
-
     return Folder(folder, wanted)
 
 
+def _holds_data_files(folder: Path, *, deep: bool) -> bool:
+    """Whether Parquet or Arrow files lie there: at the top or in ``data``, or anywhere below."""
+    found = visible(folder) if deep else (p for d in (folder, folder / "data") for p in d.glob("*"))
+    return any(map(_is_data_file, found))
+
+
 def _is_tar(source: str) -> bool:
-    return source.lower().endswith((".tar", ".tar.gz", ".tgz"))
+    return source.lower().endswith(TARS)
 
 
 def _is_data_file(path: Path) -> bool:
     return path.suffix.lower() in {".parquet", ".arrow"}
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def _is_hub_name(source: str) -> bool:

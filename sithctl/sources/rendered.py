@@ -29,6 +29,8 @@ class World(Images):
         bias: 0, every factor drawn alone, or that of the bundled model's training pictures.
     """
 
+    uses = frozenset({"caption_column", "detail_column", "seed"})
+
     def __init__(self, wanted: Wanted, bias: float = BIAS) -> None:
         for column in filter(None, (wanted.caption_column, wanted.detail_column)):
             if column not in COLUMNS:

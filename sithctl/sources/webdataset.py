@@ -8,7 +8,8 @@ import tarfile
 from collections.abc import Iterator
 from functools import partial
 from glob import glob
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any, Self
 
 from sithctl.errors import InputError
 from sithctl.sources.images import (
@@ -17,54 +18,82 @@ from sithctl.sources.images import (
     Entry,
     Images,
     Wanted,
-    decode,
+    missing_caption,
     one_line,
 )
+from sithctl.sources.pixels import decode
 
+TARS = (".tar", ".tar.gz", ".tgz")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MOST_SHARDS = 100_000
 LARGEST = 256 << 20  # bytes of a member that is read
 
-Sample = dict[str, bytes]  # suffix → content
+Sample = dict[str, bytes]  # extension, with its dots → content; b"" for what is not read
+TAKEN = SUFFIXES | {".txt", ".json"}
 
 
 class WebDataset(Images):
     """Samples of tars with an image and, where captions are wanted, a ``.txt`` or ``.json``.
 
-    A caption column is a key of the ``.json``; without one the ``.txt`` counts first.
+    A caption column is a key of the ``.json``; without one the ``.txt`` counts first. A detail
+    column is a key that the first image's ``.json`` must have.
     """
+
+    uses = frozenset({"caption_column", "detail_column"})
 
     def __init__(self, source: str, wanted: Wanted) -> None:
         self.shards = shards(source)
         super().__init__(Path(source).name, wanted.limit or 0, wanted)
 
     def entries(self) -> Iterator[Entry]:
-        left = self.wanted.limit
-        for name, sample in _samples(self.shards):
-            image = next((data for suffix, data in sample.items() if suffix in SUFFIXES), None)
-            if image is None:
-                continue
-            if left == 0:
-                return
-            left = None if left is None else left - 1
-            yield Entry(name, partial(decode, image), *self._texts(name, sample))
+        done = 0
+        for path in self.shards:
+            samples = _samples(path, together=self.wanted.captions)
+            for name, sample in samples:
+                image = next((data for suffix, data in sample.items() if suffix in SUFFIXES), None)
+                if image is None:
+                    continue
+                if done == self.wanted.limit:
+                    return
+                texts = self._texts(name, sample, samples, first=not done)
+                done += 1
+                yield Entry(name, partial(decode, image), *texts)
 
-    def _texts(self, name: str, sample: Sample) -> tuple[str | None, str | None]:
+    def _texts(
+        self, name: str, sample: Sample, rest: Iterator[Any], *, first: bool
+    ) -> tuple[str | None, str | None]:
         if not self.wanted.captions:
             return None, None
         try:
             facts = json.loads(sample.get(".json", b"{}"))
-            text = one_line(sample.get(".txt", b"").decode())
-        except ValueError as error:
+            text = one_line(sample.get(".txt", b"").decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"the caption of {name} is damaged ({error})", self.name, "write the tar again"
             ) from error
-        if not isinstance(facts, dict):
-            facts = {}
-        keys = [self.wanted.caption_column] if self.wanted.caption_column else CAPTION_COLUMNS
-        named = next((one_line(facts[key]) for key in keys if facts.get(key)), None)
-        caption = named if self.wanted.caption_column else text or named
-        return caption, one_line(facts.get(self.wanted.detail_column))
+        facts = facts if isinstance(facts, dict) else {}
+        asked, detail = self.wanted.caption_column, self.wanted.detail_column
+        keys = (asked,) if asked else CAPTION_COLUMNS
+        known = (one_line(facts.get(key), self.name) for key in keys)
+        named = next(filter(None, known), None)
+        caption = named if asked else text or named
+        if caption is None:
+            for _ in rest:  # a tar that is cut, or out of order, is what is wrong then
+                pass
+            raise _without(asked, facts, missing_caption(name, self.name), "caption")
+        if first and detail and detail not in facts:
+            lacking = InputError(f"no detailed caption for the image {name}", self.name)
+            raise _without(detail, facts, lacking, "detail")
+        return caption, one_line(facts.get(detail), self.name)
+
+
+def _without(key: str | None, facts: dict[str, Any], error: InputError, option: str) -> InputError:
+    """What is missing, and where that was a key of the ``.json``, which keys there are."""
+    if key is None or key in facts:
+        return error
+    have = ", ".join(facts) or "none"
+    todo = f"its .json has no key {key}, name one with --{option}-column: {have}"
+    return InputError(error.what, error.where, todo)
 
 
 def shards(source: str) -> list[Path]:
@@ -74,7 +103,7 @@ def shards(source: str) -> list[Path]:
         InputError: one of them is not there.
     """
     if Path(source).is_dir():
-        return sorted(Path(source).glob("*.tar"))
+        return sorted(path for path in Path(source).iterdir() if is_shard(path))
     paths: list[Path] = []
     for name in expand(source):
         found = sorted(glob(name)) if not Path(name).exists() else [name]  # noqa: PTH207 (absolute)
@@ -82,6 +111,11 @@ def shards(source: str) -> list[Path]:
             raise InputError("no such file", name, "check the path")
         paths += map(Path, found)
     return paths
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a file is a tar by its name, and not hidden."""
+    return path.name.lower().endswith(TARS) and not path.name.startswith(".")
 
 
 def expand(pattern: str) -> list[str]:
@@ -102,36 +136,65 @@ def expand(pattern: str) -> list[str]:
     return [name for n in numbers for name in expand(f"{head}{n:0{width}}{tail}")]
 
 
-def _samples(paths: list[Path]) -> Iterator[tuple[str, Sample]]:
-    for path in paths:
+class _Header(tarfile.TarInfo):
+    """A member's header. tarfile takes a cut or damaged one for the end of the archive: the end
+    is a block of zeros and nothing else."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
-            yield from _of_tar(path)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise InputError(f"not a whole tar ({error})", path, "download it again") from error
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise
+            raise tarfile.ReadError(str(error)) from error
+
+
+def _samples(path: Path, *, together: bool) -> Iterator[tuple[str, Sample]]:
+    """The samples of a tar; ``together`` refuses one whose members stand apart."""
+    seen: set[int] = set()  # hashes: a tar may have a million samples
+    try:
+        for name, sample in _of_tar(path):
+            if together and hash(name) in seen:
+                raise InputError(
+                    f"the members of {name} are not adjacent",
+                    path,
+                    "write the tar with tar --sort=name",
+                )
+            seen.add(hash(name))
+            yield name, sample
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise InputError(f"not a whole tar ({error})", path, "download it again") from error
 
 
 def _of_tar(path: Path) -> Iterator[tuple[str, Sample]]:
     current: str | None = None
     sample: Sample = {}
-    with tarfile.open(path, "r|*") as tar:
+    with tarfile.open(path, "r|*", tarinfo=_Header) as tar:
         for member in tar:
-            if not member.isfile():
+            name, extension = _parted(member.name)
+            if not member.isfile() or not extension:
                 continue
-            name, suffix = _parted(member.name)
             if name != current and sample:
                 yield str(current), sample
                 sample = {}
             current = name
-            if suffix in SUFFIXES or suffix in {".txt", ".json"}:
-                sample[suffix] = _content(tar, member)
+            if extension in sample:
+                raise InputError(f"two members {name}{extension}", path, "leave one of them out")
+            sample[extension] = _content(tar, member) if extension in TAKEN else b""
     if sample:
         yield str(current), sample
 
 
 def _parted(member: str) -> tuple[str, str]:
-    """``a/0001.seg.png`` → ``a/0001``, ``.png``: the first dot ends a sample's name."""
-    path = PurePosixPath(member)
-    return (path.parent / path.name.partition(".")[0]).as_posix(), path.suffix.lower()
+    """The first dot of the base name ends a sample's name; a hidden file belongs to none.
+
+    >>> _parted("./a.b/0001.seg.png")
+    ('a.b/0001', '.seg.png')
+    """
+    folder, slash, base = member.removeprefix("./").rpartition("/")
+    key, dot, extension = base.partition(".")
+    return (f"{folder}{slash}{key}", dot + extension.lower()) if key else (member, "")
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

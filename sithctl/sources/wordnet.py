@@ -6,6 +6,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from sithctl.artifacts.streams import readable
@@ -14,6 +15,7 @@ from sithctl.sources.concepts import tidy
 
 INDEX = ("index.noun", "index.verb", "index.adj", "index.adv")
 ARCHIVES = (".tar.gz", ".tgz")
+FIRST = 64  # members of an archive among which its index files are looked for
 # Lemma, part of speech, number of senses, …
 LINE = re.compile(r"(\S+) [nvasr] \d+ ")
 
@@ -23,6 +25,17 @@ def is_wordnet(path: Path) -> bool:
     if path.is_dir():
         return _folder(path) is not None
     return path.name in INDEX or path.name.endswith(ARCHIVES)
+
+
+def holds_wordnet(archive: Path) -> bool:
+    """Whether a file is an archive with WordNet's index files, rather than with images."""
+    if not archive.name.endswith(ARCHIVES) or not archive.is_file():
+        return False
+    try:
+        with tarfile.open(archive, "r|*") as tar:
+            return any(_index_name(member.name) == INDEX[0] for member in islice(tar, FIRST))
+    except (tarfile.TarError, EOFError, OSError, zlib.error):
+        return False
 
 
 def read_wordnet(path: Path) -> list[str]:
@@ -81,6 +94,10 @@ def _bytes(file: Path) -> bytes:
         return path.read_bytes()
 
 
+def _index_name(member: str) -> str:
+    return member.removeprefix("./").removeprefix("dict/")
+
+
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """The index files of an archive, read within it: nothing is unpacked, so nothing can land in a
     place of the archive's choosing."""
@@ -88,7 +105,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with readable(archive) as path, tarfile.open(path) as tar:
             for member in tar:
-                name = member.name.removeprefix("./").removeprefix("dict/")
+                name = _index_name(member.name)
                 if name in INDEX and member.isfile() and (file := tar.extractfile(member)):
                     contents[name] = file.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:

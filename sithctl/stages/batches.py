@@ -1,9 +1,11 @@
-"""Images in batches, and what their source left out."""
+"""Items in batches, and what a source of images left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
+
+from sithctl.errors import InputError
 
 T = TypeVar("T")
 
@@ -26,3 +28,12 @@ def skipped(images: object) -> dict[str, Any]:
     """What history says of the images that ``images`` could not read: nothing where all were."""
     ids = list(getattr(images, "skipped", ()))
     return {"skipped": {"count": len(ids), "images": ids[:NAMED]}} if ids else {}
+
+
+def nothing(images: object) -> InputError:
+    """What to raise where no image could be read: how many there were, and what ailed the first."""
+    ids, what = list(getattr(images, "skipped", ())), "no image could be read"
+    if ids:
+        reason = getattr(images, "reason", "")
+        what += f" of {len(ids)}, the first, {ids[0]}, because: {reason}"
+    return InputError(what, getattr(images, "name", None), "give images")

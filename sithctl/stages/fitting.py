@@ -12,7 +12,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import Mean, Pool, Spectra
 from sithctl.scenes.bundled import bundled_mean
-from sithctl.stages.mean import mean_of_pool
+from sithctl.stages.mean import check_finite, mean_of_pool
 
 
 def check_pool(spectra: Spectra, pool: Pool) -> None:
@@ -22,14 +22,15 @@ def check_pool(spectra: Spectra, pool: Pool) -> None:
     if pool.model.space is not None and pool.model.space != spectra.model.space:
         todo = "encode it with `sithctl encode-pool --model`, naming the spectra's model"
         raise InputError("the pool was encoded by another model", where, todo)
-    if pool.embeddings.shape[1] != features:
+    shape = pool.embeddings.shape
+    if len(shape) != 2 or shape[1] != features:
+        found = f"{shape[1]} features" if len(shape) == 2 else f"embeddings of shape {shape}"
         raise InputError(
-            f"the pool has {pool.embeddings.shape[1]} features, the model {features}",
+            f"the pool has {found}, the model {features}",
             where,
             "encode the pool with this model",
         )
-    if not np.isfinite(pool.embeddings).all():
-        raise InputError("NaN or infinite embeddings in the pool", where, "encode it again")
+    check_finite(pool, where)
     if pool.model.space is None:
         warnings.warn("the pool does not say whose embeddings it holds: not checked", stacklevel=3)
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
-from sithctl.errors import InputError
 from sithctl.kinds import Array, Blobs, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import canonical
 from sithctl.models import Encoder
+from sithctl.models.encoders import Batch
 from sithctl.models.model import feature_space
-from sithctl.stages.batches import batches, skipped
+from sithctl.stages.batches import batches, nothing, skipped
 
 THUMBNAIL = 96  # pixels of the longer side at most
 QUALITY = 75
@@ -41,7 +41,7 @@ def encode_image_pool(
     dtype: str = "float32",
     progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Encode captioned images; a batch of them is in memory at a time.
+    """Encode captioned images; of a batch only what the model takes is in memory at a time.
 
     Args:
         images: pictures with captions; what the source could not read is named in the history.
@@ -59,16 +59,20 @@ def encode_image_pool(
     name = encoder.location.name
     space = feature_space(encoder.location)
     columns, content = _Columns(), hashlib.sha256()
-    for batch in batches(images, encoder.batch_size):
-        for item in batch:
+
+    def prepared() -> Iterator[Batch]:
+        """Each picture is let go before the next: a batch of them could fill the memory."""
+        for item in images:
             content.update(_signature(item))
             _keep(columns, item, thumbnails)
-        features = encoder.encode_images([item.image for item in batch]).numpy()
-        columns.features.append(features.astype(dtype))
+            yield encoder.prepare(item.image)
+
+    for batch in batches(prepared(), encoder.batch_size):
+        columns.features.append(encoder.encode_prepared(batch).numpy().astype(dtype))
         if progress:
             progress(len(columns.ids), getattr(images, "count", 0))
     if not columns.ids:
-        raise InputError("no image could be read", getattr(images, "name", None), "give images")
+        raise nothing(images)
     parameters = {"model": name, "dtype": dtype, "arithmetic": encoder.arithmetic}
     made = entry(
         "encode-pool",

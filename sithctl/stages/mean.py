@@ -14,9 +14,10 @@ from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Identity, Mean, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder
+from sithctl.models.encoders import Batch
 from sithctl.models.locate import locate
 from sithctl.models.model import feature_space
-from sithctl.stages.batches import batches, skipped
+from sithctl.stages.batches import batches, nothing, skipped
 
 
 def mean(
@@ -51,17 +52,22 @@ def mean(
     identity = Identity(name, feature_space(encoder.location))
     total: torch.Tensor | None = None
     count, content = 0, hashlib.sha256()
-    for batch in batches(_pictures(images), encoder.batch_size):
-        for image in batch:
+
+    def prepared() -> Iterator[Batch]:
+        """Each picture is let go before the next: a batch of them could fill the memory."""
+        for image in _pictures(images):
             content.update(f"{image.size}".encode())
             content.update(image.tobytes())
-        features = F.normalize(encoder.encode_images(batch).double(), dim=-1).sum(0)
+            yield encoder.prepare(image)
+
+    for batch in batches(prepared(), encoder.batch_size):
+        features = F.normalize(encoder.encode_prepared(batch).double(), dim=-1).sum(0)
         total = features if total is None else total + features
         count += len(batch)
         if progress:
             progress(count, 0)
     if total is None:
-        raise InputError("no image could be read", getattr(images, "name", None), "give images")
+        raise nothing(images)
     parameters = {"model": name, "arithmetic": encoder.arithmetic}
     parameters |= skipped(images)
     history = (entry("mean", parameters, {"images": content.hexdigest()[:32]}),)
@@ -69,10 +75,21 @@ def mean(
 
 
 def mean_of_pool(pool: Pool) -> Mean:
-    """The mean of a pool's own unit-norm rows: of images, or of texts for a text tower."""
+    """The mean of a pool's own unit-norm rows: of images, or of texts for a text tower.
+
+    Raises:
+        InputError: a NaN among them.
+    """
+    check_finite(pool, pool.model.name)
     rows = F.normalize(torch.from_numpy(pool.embeddings).double(), dim=-1)
     history = (*pool.history, entry("mean", {}, {"pool": pool.digest}))
     return Mean(pool.model, history, rows.sum(0).numpy(), len(rows))
+
+
+def check_finite(pool: Pool, where: object) -> None:
+    """Refuse a pool with a NaN."""
+    if not np.isfinite(pool.embeddings).all():
+        raise InputError("NaN or infinite embeddings in the pool", where, "encode it again")
 
 
 def ready_mean(vector: Array, *, model: str | None = None) -> Mean:

@@ -16,7 +16,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def write_thumbnails(explanations: Iterable[Explanation], folder: Path, *, force: bool) -> int:
-    """Write a file a concept: ``layer05-head02-sv000-plus-1-ID.jpg``.
+    """Write a file a concept: ``layer05-head02-sv000-right-plus-0-ID.jpg``.
 
     Args:
         explanations: of codes of an image pool.
@@ -32,7 +32,7 @@ def write_thumbnails(explanations: Iterable[Explanation], folder: Path, *, force
     files = {
         folder / _name(e, rank, concept): concept.thumbnail
         for e in explanations
-        for rank, concept in enumerate(e.concepts, start=1)
+        for rank, concept in enumerate(e.concepts)
         if concept.thumbnail is not None
     }
     if not files:
@@ -63,9 +63,9 @@ def _write(files: dict[Path, bytes], folder: Path) -> None:
 
 
 def _name(e: Explanation, rank: int, concept: WeightedConcept) -> str:
-    place = f"layer{e.layer:02}-head{e.head:02}-sv{e.sv:03}-{POLE_NAME[e.pole]}-{rank}"
+    vector = f"layer{e.layer:02}-head{e.head:02}-sv{e.sv:03}-{e.side}-{POLE_NAME[e.pole]}"
     named = safe_name(concept.image or str(concept.index))
-    return f"{place}-{named}.jpg"
+    return f"{vector}-{rank}-{named}.jpg"
 
 
 def safe_name(text: str) -> str:
