@@ -166,7 +166,9 @@ def test_attention_of_the_edited_model_in_its_library(name: str, tmp_path: Path)
     kind = ZOO[name]
     original = kind.make(tmp_path / "model")
     model = open_model(str(tmp_path / "model"), tower=getattr(kind, "tower", "vision"))
-    plan = Plan.of([Change(0, 0, 0, 0.0), Change(0, 1, 2, -1.0), Change(1, model.heads - 1, 1, 1.6)])
+    plan = Plan.of(
+        [Change(0, 0, 0, 0.0), Change(0, 1, 2, -1.0), Change(1, model.heads - 1, 1, 1.6)]
+    )
     written(edit(model, plan), model, tmp_path / "edited")
     edited = kind.load(tmp_path / "edited")
     x = torch.randn(3, 1, model.width, generator=torch.Generator().manual_seed(4)).double()
@@ -174,7 +176,7 @@ def test_attention_of_the_edited_model_in_its_library(name: str, tmp_path: Path)
     token = norm(x[:, 0], (model.width,), eps=model.epsilon)
     for layer in (0, 1):
         reads, found = torch.zeros_like(token), Spectrum.of(model, model.layer(layer))
-        _, sigma, right = found.factors, found.sigma, found.right
+        sigma, right = found.sigma, found.right
         left = found.factors.reader @ (found.factors.writer @ right.mT) / sigma.unsqueeze(1)
         for c in plan.of_layer(layer):
             u, v = left[c.head, :, c.sv], right[c.head, c.sv]
