@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sithctl.errors import InputError
-from sithctl.models import model as model_module
 from sithctl.models import open_model
+from sithctl.models import opening as model_module
 from sithctl.models.locate import Location
-from sithctl.models.model import open_located
+from sithctl.models.opening import open_located
 from sithctl.models.timm_models import obstacle, skeleton
 from sithctl.stages.fold import fold
 from tests.conftest import Run
@@ -360,7 +360,7 @@ def test_dry_run_finds_what_is_missing(tmp_path: Path, run: Run) -> None:
 
 def test_a_text_tower_beside_a_vision_tower_outside_the_algebra(tmp_path: Path) -> None:
     """A ResNet's text tower folds, and pools of its texts are of the same space."""
-    from sithctl.models.model import feature_space
+    from sithctl.models.opening import feature_space
 
     vision = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16}
     made = Open(vision, tower="text").make(tmp_path / "rn")

@@ -71,7 +71,7 @@ class Chain:
             return facts
         except (OSError, ValueError):
             pass
-        from sithctl.models.model import open_model
+        from sithctl.models.opening import open_model
 
         opened = open_model(self.model, tower=self.tower)
         facts = {"name": opened.name, "layers": opened.layers}

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sithctl.models.encoders import Encoder, load_encoder
-    from sithctl.models.model import Model, open_model
+    from sithctl.models.model import Model
+    from sithctl.models.opening import open_model
 
 _WHERE = {
     "Encoder": "encoders",
     "load_encoder": "encoders",
     "Model": "model",
-    "open_model": "model",
+    "open_model": "opening",
 }
 
 __all__ = ["Encoder", "Model", "load_encoder", "open_model"]

@@ -13,7 +13,8 @@ from sithctl.errors import InputError
 from sithctl.models.encoders import Batch, Encoder
 from sithctl.models.families import BEIT, CLIP_TOWER
 from sithctl.models.locate import Location
-from sithctl.models.model import Model, open_located
+from sithctl.models.model import Model
+from sithctl.models.opening import open_located
 
 if TYPE_CHECKING:
     from PIL.Image import Image

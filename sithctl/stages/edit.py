@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.kinds import Change, Identity, Plan
-from sithctl.models.model import LayerWeights, Model, open_model
+from sithctl.models.model import LayerWeights, Model
+from sithctl.models.opening import open_model
 from sithctl.stages.fold import Factors, fold_layer, layer_digest
 from sithctl.stages.svd import svd_of
 

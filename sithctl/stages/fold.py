@@ -13,7 +13,8 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import HeadFactors, Heads, Identity, entry
 from sithctl.kinds.base import digest_of
-from sithctl.models.model import LayerWeights, Model, open_model
+from sithctl.models.model import LayerWeights, Model
+from sithctl.models.opening import open_model
 from sithctl.stages.layers import select_layers
 
 DTYPES = ("float32", "float64")

@@ -14,7 +14,7 @@ from sithctl.kinds import Array, Blobs, CaptionedImage, Factors, Identity, Pool,
 from sithctl.kinds.base import canonical
 from sithctl.models import Encoder
 from sithctl.models.encoders import Batch
-from sithctl.models.model import feature_space
+from sithctl.models.opening import feature_space
 from sithctl.stages.batches import batches, nothing, skipped
 
 THUMBNAIL = 96  # pixels of the longer side at most

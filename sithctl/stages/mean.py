@@ -16,7 +16,7 @@ from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
 from sithctl.models.locate import locate
-from sithctl.models.model import feature_space
+from sithctl.models.opening import feature_space
 from sithctl.stages.batches import batches, nothing, skipped
 
 

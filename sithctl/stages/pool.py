@@ -16,7 +16,7 @@ from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.locate import locate
-from sithctl.models.model import feature_space
+from sithctl.models.opening import feature_space
 from sithctl.stages.image_pool import encode_image_pool
 
 CHUNK = 8192  # texts between two words to the progress bar
