@@ -9,12 +9,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import Run
 from safetensors.torch import load_file, save_file
 
 from sithctl.artifacts import load
+from sithctl.errors import InputError
 from sithctl.kinds import Codes
 from sithctl.models import open_model
 from sithctl.stages.edit import Spectrum
@@ -147,6 +149,42 @@ def test_reconstruction(run: Run, codes: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(new, wanted, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(new[:, 4:], before.right[:, 4:], atol=1e-3, rtol=0)
     assert (new[:, :4] - before.right[:, :4]).norm() > 0.1
+
+
+def test_what_stands_in_a_vectors_place(codes: Path) -> None:
+    """By numpy alone, from the concepts that ``explain`` shows: norm(norm(Γ̂ᵀc) + μ) through the
+    projection's pseudo-inverse, without the mean that no LayerNorm sees."""
+    from sithctl.stages.explain import explain
+    from sithctl.stages.reconstruct import reconstruct
+
+    found, model = load(codes, Codes), open_model("scenes")
+    layer = max(found.layers)
+    after = reconstruct(model, found).layers[layer].writer
+    spectrum = Spectrum.of(model, model.layer(layer))
+    told = next(e for e in explain(found, layer=layer, head=2, sv=1) if e.pole == "+")
+    place = {int(i): k for k, i in enumerate(found.concepts.indices)}
+    said = sum(c.coefficient * found.concepts.vectors[place[c.index]] for c in told.concepts)
+    feature = said / np.linalg.norm(said) + found.mean
+    projection = found.readout.steps[1].tensors["weight"]
+    back = feature / np.linalg.norm(feature) @ np.linalg.pinv(projection)
+    back = back / np.linalg.norm(back)
+    back = torch.from_numpy(back - back.mean())
+    left = spectrum.factors.writer[2] @ spectrum.right[2].mT
+    new = torch.linalg.lstsq(left, after[2]).solution[1]
+    torch.testing.assert_close(new, back.double(), atol=1e-4, rtol=1e-3)
+
+
+def test_a_read_out_that_cannot_be_undone_is_not_reconstructed(codes: Path) -> None:
+    from dataclasses import replace
+
+    from sithctl.kinds import Readout, Step
+    from sithctl.stages.reconstruct import reconstruct
+
+    found = load(codes, Codes)
+    mlp = Step("residual-mlp", {}, 1e-6, "gelu")
+    beyond = replace(found, readout=Readout((*found.readout.steps, mlp)))
+    with pytest.raises(InputError, match="cannot be undone"):
+        reconstruct(open_model("scenes"), beyond)
 
 
 def test_text_towers(run: Run, tiny_clip: Path, tmp_path: Path) -> None:

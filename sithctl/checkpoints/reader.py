@@ -196,12 +196,13 @@ def _is_torchscript(path: Path) -> bool:
 
 def _state_dict(path: Path) -> Mapping[str, Tensor]:
     mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 are no archives to be mapped
+    if mapped and _is_torchscript(path):
+        what = "a TorchScript archive, which runs code when it is opened"
+        raise InputError(what, path, "save the model's state dict as safetensors")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a refused pickle, a torn zip and a wrong format differ in type
         what = "not a state dict that loads with weights_only=True"
-        if mapped and _is_torchscript(path):
-            what = "a TorchScript archive, which runs code when it is opened"
         raise InputError(what, path, "save the model's state dict as safetensors") from error
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
