@@ -187,6 +187,19 @@ def test_a_read_out_that_cannot_be_undone_is_not_reconstructed(codes: Path) -> N
         reconstruct(open_model("scenes"), beyond)
 
 
+def test_layers_narrow_what_the_codes_offer(run: Run, tmp_path: Path) -> None:
+    heads = run("fold", "scenes", "--layers", "4-5")
+    made = run("decompose", "-", stdin=run("svd", "-", stdin=heads.stdout_bytes).stdout_bytes)
+    (tmp_path / "codes.h5").write_bytes(made.stdout_bytes)
+    common = ("edit", "scenes", "--codes", tmp_path / "codes.h5", "--suppress", "ocean")
+    result = run(*common, "--layers", 5, "--dry-run", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert {row["layer"] for row in json.loads(result.stdout)["changes"]} == {5}
+    result = run(*common, "--layers", 2, "--dry-run")
+    assert result.exit_code == 3
+    assert "lack layer 2: scenes: they hold 4, 5" in " ".join(result.stderr.split())
+
+
 def test_text_towers(run: Run, tiny_clip: Path, tmp_path: Path) -> None:
     sets = ("--tower", "text", "--set", "1.0.0=0")
     result = run("edit", tiny_clip, *sets, "-o", tmp_path / "out")

@@ -165,10 +165,28 @@ def _codes(context: typer.Context, model: Model) -> Codes:
 
     given = context.params
     if given["codes"] is not None:
-        codes = load(given["codes"], Codes)
+        codes = _of_layers(load(given["codes"], Codes), given["layers"])
     else:
         codes = chain_codes(given, given["layers"])
     return check_codes(codes, model)
+
+
+def _of_layers(codes: Codes, layers: str | None) -> Codes:
+    """Codes of some layers alone; concepts that only others use are left out, too."""
+    if layers is None:
+        return codes
+    from dataclasses import replace
+
+    from sithctl.stages.joining import joined
+    from sithctl.stages.layers import select_layers
+
+    where = codes.model.name or "codes"
+    chosen = select_layers(layers, int(codes.architecture["layers"]), where)
+    lacking = [layer for layer in chosen if layer not in codes.layers]
+    if lacking:
+        have = ", ".join(map(str, sorted(codes.layers)))
+        raise InputError(f"the codes lack layer {lacking[0]}", where, f"they hold {have}")
+    return joined([replace(codes, layers={n: codes.layers[n] for n in chosen})])
 
 
 def chain_codes(given: dict[str, Any], layers: str | None) -> Codes:
