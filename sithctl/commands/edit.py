@@ -151,7 +151,7 @@ def _check_outputs(context: typer.Context) -> None:
 
 def _said(context: typer.Context, made: Edit) -> Codes | None:
     """What the vectors of a plan without codes mean, where there is a pool to say it."""
-    from sithctl.commands.plan_options import chain_codes
+    from sithctl.commands.edit_codes import chain_codes
     from sithctl.models.locate import BUNDLED
 
     given = context.params
@@ -166,7 +166,7 @@ def _edited(context: typer.Context, model: Model) -> tuple[Edit, Codes | None]:
     name = context.params["reconstruct"]
     if name is not None:
         from sithctl.artifacts import load
-        from sithctl.commands.plan_options import check_codes
+        from sithctl.commands.edit_codes import check_codes
         from sithctl.kinds import Codes
         from sithctl.stages.reconstruct import reconstruct
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sithctl.commands.common import is_given
+from sithctl.commands.edit_codes import codes_for
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
     from sithctl.stages.edit import identity
 
     given = context.params
-    codes = _codes(context, model) if _needs_codes(given) else None
+    codes = codes_for(given, model) if _needs_codes(given) else None
     changes = [*_from_plan(given, model), *_from_scores(given)]
     if codes is not None:
         changes += _from_codes(given, model, codes)
@@ -156,66 +157,6 @@ def _from_scores(given: dict[str, Any]) -> list[Change]:
     from sithctl.stages.planning import by_scores, parse_map
 
     return by_scores(read_scores(given["scores"]), parse_map(given["map_"]))
-
-
-def _codes(context: typer.Context, model: Model) -> Codes:
-    """The codes named, or those of the whole chain; of this very model."""
-    from sithctl.artifacts import load
-    from sithctl.kinds import Codes
-
-    given = context.params
-    if given["codes"] is not None:
-        codes = _of_layers(load(given["codes"], Codes), given["layers"])
-    else:
-        codes = chain_codes(given, given["layers"])
-    return check_codes(codes, model)
-
-
-def _of_layers(codes: Codes, layers: str | None) -> Codes:
-    """Codes of some layers alone; concepts that only others use are left out, too."""
-    if layers is None:
-        return codes
-    from dataclasses import replace
-
-    from sithctl.stages.joining import joined
-    from sithctl.stages.layers import select_layers
-
-    where = codes.model.name or "codes"
-    chosen = select_layers(layers, int(codes.architecture["layers"]), where)
-    lacking = [layer for layer in chosen if layer not in codes.layers]
-    if lacking:
-        have = ", ".join(map(str, sorted(codes.layers)))
-        raise InputError(f"the codes lack layer {lacking[0]}", where, f"they hold {have}")
-    return joined([replace(codes, layers={n: codes.layers[n] for n in chosen})])
-
-
-def chain_codes(given: dict[str, Any], layers: str | None) -> Codes:
-    """Explanations of the model that is to be edited, from the cache where they can be."""
-    from sithctl.commands.chain import Chain
-    from sithctl.stages.joining import joined
-    from sithctl.stages.options import Options
-
-    chain = Chain(given["model"], given["pool"], given["mean"], Options(), given["tower"])
-    return joined(chain.codes(layers))
-
-
-def check_codes(codes: Codes, model: Model) -> Codes:
-    """Refuse codes of other weights than the model's, or of plain spectra."""
-    from sithctl.stages.fold import layer_digest
-
-    if codes.parameters.get("plain"):
-        raise InputError(
-            "codes of plain spectra cannot be edited by", codes.model.name, "fold without --plain"
-        )
-    for layer in codes.layers:
-        known = codes.model.layers.get(layer)
-        if layer >= model.layers or known != layer_digest(model.layer(layer), model.heads):
-            raise InputError(
-                f"the codes are of another model ({codes.model.name}, layer {layer})",
-                model.name,
-                "explain the model that is to be edited",
-            )
-    return codes
 
 
 def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:
