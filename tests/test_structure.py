@@ -460,3 +460,4 @@ def test_models_lists_every_family(run: Run) -> None:
     assert {row["family"] for row in listed} == {f.name for f in FAMILIES if f.example}
     aim = next(row for row in listed if "aimv2_vision_model" in row["model_types"])
     assert aim["norm"] == "rms-norm"
+    assert {row["pool"] for row in listed if row["tower"] == "text"} == {"texts"}

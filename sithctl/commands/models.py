@@ -45,12 +45,15 @@ def models(format: FormatOpt = ListFormat.table) -> None:  # noqa: A002 (the opt
 
 
 def _rows() -> list[dict[str, Any]]:
-    from sithctl.models.families import FAMILIES, Family
+    from sithctl.models.families import FAMILIES
+    from sithctl.models.family import Family
 
     def pool(family: Family) -> str:
+        if family.tower == "text":
+            return "texts"
         if family.library == "timm" or not (family.within or family.library == "open_clip"):
             return "images"
-        return "texts" if family.tower == "text" else "texts, images"
+        return "texts, images"
 
     return [
         {

@@ -6,7 +6,7 @@ import re
 
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
-from sithctl.models.families import Family
+from sithctl.models.family import Family
 from sithctl.models.names import Layout
 
 

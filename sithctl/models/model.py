@@ -10,7 +10,7 @@ from sithctl.checkpoints.outline import Outline
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.kinds import Readout
-from sithctl.models.families import Family
+from sithctl.models.family import Family
 from sithctl.models.locate import Location
 from sithctl.models.weights import LayerWeights, OutputNames, Tower
 

@@ -8,20 +8,15 @@ from typing import Any
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.models.bare import open_bare
-from sithctl.models.families import (
-    FAMILIES,
-    OPEN_CLIP,
-    OPEN_CLIP_TEXT,
-    OPEN_CLIP_TIMM,
-    TIMM,
-    Family,
-)
+from sithctl.models.families import FAMILIES
+from sithctl.models.family import Family
 from sithctl.models.finding import find_layout
 from sithctl.models.locate import Location, full_config, locate
 from sithctl.models.model import Model
 from sithctl.models.names import is_outside
+from sithctl.models.open_clip_families import OPEN_CLIP, OPEN_CLIP_TEXT, OPEN_CLIP_TIMM, TIMM
 from sithctl.models.sizes import CONFIG, Sizes, check_layers, from_config, states
-from sithctl.models.structure import TODO, refuse, unknown
+from sithctl.models.structure import INSTEAD, refuse, unknown
 from sithctl.models.weights import Tower
 
 TOWERS = ("vision", "text")
@@ -98,7 +93,7 @@ def _described(location: Location, checkpoint: Checkpoint, tower: str) -> tuple[
         if isinstance(vision, dict) and vision.get("timm_model_name") is not None:
             return OPEN_CLIP_TIMM, _trunk_sizes(vision, where)
         if isinstance(vision, dict) and vision.get("pool_type") == "none":
-            raise InputError("not supported: no pooling (pool_type none)", where, TODO)
+            raise InputError("not supported: no pooling (pool_type none)", where, INSTEAD)
         refuse(OPEN_CLIP, checkpoint)  # a ResNet has other sizes altogether
         return OPEN_CLIP, from_config(OPEN_CLIP, config, where)
     family, config = _transformers(location, checkpoint, tower, location.config)

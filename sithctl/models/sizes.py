@@ -11,7 +11,7 @@ from typing import Any
 
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
-from sithctl.models.families import Family
+from sithctl.models.family import Family
 from sithctl.models.names import Layout
 
 CONFIG = "use the model's own config"

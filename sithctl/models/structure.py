@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
-from sithctl.models.families import FAMILIES, Family
+from sithctl.models.families import FAMILIES
+from sithctl.models.family import Family
 from sithctl.models.nearest import nearest
 
 # Parts of tensor names that betray a structure, whatever the architecture is called.
@@ -21,7 +22,7 @@ SIGNS = {
     "attention.output.LayerNorm": "a norm after the residual sum",
     ".inner_attn_ln.": "a norm between value and output",
 }
-TODO = "fold a model whose heads write straight into the residual stream"
+INSTEAD = "fold a model whose heads write straight into the residual stream"
 
 
 def refuse(family: Family, checkpoint: Checkpoint) -> None:
@@ -32,7 +33,7 @@ def refuse(family: Family, checkpoint: Checkpoint) -> None:
     """
     why = _found(family.refused, checkpoint.names())
     if why:
-        raise InputError(f"not supported: {why}", checkpoint.path, TODO)
+        raise InputError(f"not supported: {why}", checkpoint.path, INSTEAD)
 
 
 def unknown(kind: str, where: object, checkpoint: Checkpoint | None) -> InputError:

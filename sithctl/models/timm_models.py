@@ -13,7 +13,7 @@ from torch import nn
 from sithctl.errors import InputError
 from sithctl.models.nearest import nearest
 from sithctl.models.sizes import Sizes
-from sithctl.models.structure import TODO
+from sithctl.models.structure import INSTEAD
 
 MODELS = {
     "VisionTransformer",
@@ -57,7 +57,7 @@ def skeleton(architecture: str, arguments: Mapping[str, Any], where: object) -> 
         ) from error
     why = obstacle(model)
     if why:
-        raise InputError(f"not supported: {why}: timm's {architecture}", where, TODO)
+        raise InputError(f"not supported: {why}: timm's {architecture}", where, INSTEAD)
     return model
 
 
@@ -118,7 +118,7 @@ def sizes_of(model: Any, where: object) -> Sizes:
         norms.append(pool.norm)  # type: ignore[union-attr]
     kinds = {(_norm_kind(n), float(n.eps)) for n in norms}
     if len(kinds) != 1:
-        raise InputError("not supported: norms of several kinds", where, TODO)
+        raise InputError("not supported: norms of several kinds", where, INSTEAD)
     kind, epsilon = kinds.pop()
     return Sizes(
         len(model.blocks),
