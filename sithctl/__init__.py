@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sithctl._version import __version__
 
 if TYPE_CHECKING:
+    from sithctl.evaluation.tasks import evaluate
     from sithctl.kinds import Change, Plan
     from sithctl.stages.decompose import decompose
     from sithctl.stages.edit import edit
@@ -33,6 +34,7 @@ _WHERE = {
     "mean": "sithctl.stages.mean",
     "decompose": "sithctl.stages.decompose",
     "edit": "sithctl.stages.edit",
+    "evaluate": "sithctl.evaluation.tasks",
     "Change": "sithctl.kinds",
     "Plan": "sithctl.kinds",
     "explain": "sithctl.stages.explain",
@@ -47,6 +49,7 @@ __all__ = [
     "decompose",
     "edit",
     "encode_pool",
+    "evaluate",
     "explain",
     "fold",
     "judge",

@@ -27,10 +27,10 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_as_snapshotted(command: str, run: Run) -> None:
-    result = run(*filter(None, [command]), "--help")
+    result = run(*command.split(), "--help")
     assert result.exit_code == 0
     text = "\n".join(line.rstrip() for line in result.stdout.splitlines()) + "\n"
-    snapshot = SNAPSHOTS / f"{command or 'sithctl'}.txt"
+    snapshot = SNAPSHOTS / f"{command.replace(' ', '-') or 'sithctl'}.txt"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         snapshot.parent.mkdir(exist_ok=True)
         snapshot.write_text(text)
@@ -39,7 +39,7 @@ def test_help_is_as_snapshotted(command: str, run: Run) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS[1:])
 def test_every_command_has_an_example(command: str, run: Run) -> None:
-    assert "Example: sithctl" in " ".join(run(command, "--help").stdout.split())
+    assert "Example: sithctl" in " ".join(run(*command.split(), "--help").stdout.split())
 
 
 def test_manual_and_completions_are_up_to_date() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sithctl.evaluation.bootstrap import bootstrap
 from sithctl.scenes.bundled import bundled_concepts
-from sithctl.scenes.planted import METHODS, RANDOM, Row, as_markdown, bootstrap, measure
+from sithctl.scenes.planted import METHODS, RANDOM, Row, as_markdown, measure
 from sithctl.stages.fold import fold
 from sithctl.stages.pool import encode_pool
 from sithctl.stages.svd import svd

@@ -12,6 +12,7 @@ from sithctl._version import __version__
 from sithctl.commands.decompose import decompose
 from sithctl.commands.edit import edit
 from sithctl.commands.encode_pool import encode_pool
+from sithctl.commands.evaluation.app import app as evaluation
 from sithctl.commands.explain import explain
 from sithctl.commands.fold import fold
 from sithctl.commands.info import info
@@ -48,6 +49,7 @@ def _options(
 
 for _command in (fold, svd, encode_pool, mean, decompose, explain, edit, judge, models, info):
     app.command(_command.__name__.replace("_", "-"))(_command)
+app.add_typer(evaluation)
 
 
 def main() -> None:
@@ -62,7 +64,7 @@ def main() -> None:
         if not hasattr(error, "format_message"):
             raise
         context = getattr(error, "ctx", None)
-        stage = context.info_name if context is not None and context.parent is not None else ""
+        stage = "" if context is None else context.command_path.partition(" ")[2]
         todo = f"see `sithctl {stage} --help`".replace("  ", " ")
         output.error(stage, f"{error.format_message().rstrip('.')}: {todo}")
         code = 2

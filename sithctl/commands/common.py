@@ -20,10 +20,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def command(function: Callable[..., None], group: str = "") -> Callable[..., None]:
     """Give a command ``--quiet`` and ``--debug``, and turn its failures into one line and an exit
-    code."""
-    stage = function.__name__.strip("_").replace("_", "-")
+    code. ``group`` stands before its name in errors."""
+    stage = f"{group} {function.__name__.strip('_').replace('_', '-')}".strip()
     signature = inspect.signature(function, eval_str=True)
     shared = {"quiet": Quiet, "debug": Debug}
     extra = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,16 @@ def _options(command: Any, context: Any) -> list[str]:
     return lines
 
 
+def _called(page: str) -> str:
+    """``sithctl eval zero-shot``, of which ``sithctl-eval-zero-shot`` is the page."""
+    words = page.split("-")
+    group = 2 if words[1:2] == ["eval"] else 1
+    return " ".join([*words[:group], "-".join(words[group:])]).strip()
+
+
 def page(command: Any, name: str) -> str:
     """The man page of one command."""
-    context = typer.Context(command, info_name=name.replace("sithctl-", "sithctl "))
+    context = typer.Context(command, info_name=_called(name))
     usage = context.get_usage().split(":", 1)[1]
     text = command.help or ""
     short = " ".join(re.split(r"\n\s*\n", text.strip())[0].split()).rstrip(".")
@@ -104,15 +112,18 @@ def page(command: Any, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def overview(group: Any) -> str:
-    """The page of the program itself."""
-    context = typer.Context(group, info_name="sithctl")
+def overview(group: Any, name: str) -> str:
+    """The page of the program itself, or of a group of its commands."""
+    called = _called(name)
+    context = typer.Context(group, info_name=called)
     text = " ".join((group.help or "").split()).rstrip(".")
-    lines = [*_header("sithctl", 1), ".SH NAME", f"sithctl \\- {roff(text)}"]
-    lines += [".SH SYNOPSIS", ".B sithctl", ".I COMMAND", "[options]", ".SH COMMANDS"]
-    for name in group.list_commands(context):
-        short = " ".join(re.split(r"\n\s*\n", group.commands[name].help.strip())[0].split())
-        lines += [".TP", f".BR sithctl\\-{roff(name)} (1)", roff(short)]
+    lines = [*_header(name, 1), ".SH NAME", f"{roff(name)} \\- {roff(text)}"]
+    lines += [".SH SYNOPSIS", f".B {called}", ".I COMMAND", "[options]", ".SH COMMANDS"]
+    for word in group.list_commands(context):
+        short = " ".join(re.split(r"\n\s*\n", group.commands[word].help.strip())[0].split())
+        lines += [".TP", f".BR {roff(f'{name}-{word}')} (1)", roff(short)]
+    if name != "sithctl":
+        return "\n".join([*lines, ".SH SEE ALSO", ".BR sithctl (1)"]) + "\n"
     lines += [".SH OPTIONS", *_options(group, context), ".SH EXIT STATUS"]
     for code, meaning in EXIT_CODES.items():
         lines += [".TP", f".B {code}", roff(meaning)]
@@ -124,12 +135,21 @@ def overview(group: Any) -> str:
     return "\n".join([*lines, ".fi"]) + "\n"
 
 
+def pages(command: Any, name: str) -> Iterator[tuple[str, str]]:
+    """The names and texts of a command's page and of those below it."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield name, page(command, name)
+        return
+    yield name, overview(command, name)
+    for word, one in below.items():
+        yield from pages(one, f"{name}-{word}")
+
+
 def generated() -> dict[Path, str]:
     """Every generated file and its text."""
     group: Any = typer.main.get_command(app)
-    files = {ROOT / "man" / "sithctl.1": overview(group)}
-    for name, command in group.commands.items():
-        files[ROOT / "man" / f"sithctl-{name}.1"] = page(command, f"sithctl-{name}")
+    files = {ROOT / "man" / f"{name}.1": text for name, text in pages(group, "sithctl")}
     for shell, file in SHELLS.items():
         script = completion.get_completion_script(  # type: ignore[attr-defined]
             prog_name="sithctl", complete_var="_SITHCTL_COMPLETE", shell=shell

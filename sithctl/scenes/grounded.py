@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sithctl.evaluation.bootstrap import Interval, bootstrap
 from sithctl.kinds import Array, Codes, Factors, Pool
 from sithctl.scenes.factors import NAMES
-from sithctl.scenes.planted import Interval, bootstrap
 
 LAYERS = "-3-"
 DRAWS = 20  # sets of scenes drawn at random for each explanation

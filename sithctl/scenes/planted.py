@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sithctl.evaluation.bootstrap import Interval, bootstrap
 from sithctl.kinds import Array, Codes, Factors, Pool, Spectra
 from sithctl.stages.options import Options
 
@@ -14,18 +15,6 @@ METHODS = {"COMP, λ 0.3": "comp", "NNOMP": "nnomp", "top-k": "top-k"}
 RANDOM = "random concepts"
 LAYERS = "-3-"
 RANDOM_DRAWS = 20_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its bootstrap 95% interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def dominant_share(weights: Sequence[float], factors: Sequence[Factors]) -> float:
@@ -74,14 +63,6 @@ def random_shares(pool: Pool, n: int, sparsity: int, seed: int) -> Array:
     draws = rng.integers(0, len(pool.factors), size=(n, sparsity))
     equal = [1.0] * sparsity
     return np.array([dominant_share(equal, [pool.factors[i] for i in row]) for row in draws])
-
-
-def bootstrap(values: Array, seed: int, repeats: int = 2000) -> Interval:
-    """The mean of ``values`` and its percentile interval."""
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(values), size=(repeats, len(values)))
-    low, high = np.percentile(values[draws].mean(1), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""``sithctl eval TASK``: a module a task."""
