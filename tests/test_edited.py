@@ -9,6 +9,7 @@ import pytest
 
 from sithctl.scenes.edited import Bench, bench, suppress, unbias
 from sithctl.scenes.factors import NAMES
+from sithctl.stages.control import energy
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -71,5 +72,5 @@ def test_a_random_edit_has_the_edits_size(on: Bench) -> None:
     control = on.at_random(changes)
     for layer in on.codes.layers:
         assert sum(c.layer == layer for c in control) == sum(c.layer == layer for c in changes)
-    wanted = on._energy(c.place for c in changes)
-    assert on._energy(c.place for c in control) == pytest.approx(wanted, rel=0.1)
+    wanted = energy((c.place for c in changes), on.sigma)
+    assert energy((c.place for c in control), on.sigma) == pytest.approx(wanted, rel=0.1)

@@ -63,11 +63,16 @@ ReconstructOpt = Annotated[
     str | None,
     typer.Option("--reconstruct", help="Codes: put each vector's concepts in its place."),
 ]
+AtRandomOpt = Annotated[
+    Path | None,
+    typer.Option("--at-random", help="A control: another edit of a plan's size, at random."),
+]
+PlanSeedOpt = Annotated[int, typer.Option("--seed", help="Of --at-random.")]
 ApplyOpt = Annotated[Path | None, typer.Option("--apply", help="Put a delta on.")]
 UndoOpt = Annotated[Path | None, typer.Option("--undo", help="Take a delta off again.")]
 
-WAYS = ("set_", "plan", "suppress", "amplify", "task", "scores", "reconstruct", "apply", "undo")
-ALONE = ("reconstruct", "apply", "undo")
+ALONE = ("reconstruct", "at_random", "apply", "undo")
+WAYS = ("set_", "plan", "suppress", "amplify", "task", "scores", *ALONE)
 SUPPRESS, AMPLIFY = 0.0, 2.0
 
 
@@ -83,7 +88,9 @@ def check_ways(context: typer.Context) -> list[str]:
         raise UsageError("nothing to change", None, "name vectors with --set, --plan, --suppress …")
     alone = [name for name in ways if name in ALONE]
     if alone and len(ways) > 1:
-        raise UsageError(f"--{alone[0]} goes alone", None, f"leave out {_options(ways)}")
+        raise UsageError(f"{_options(alone[:1])} goes alone", None, f"one of {_options(ways)}")
+    if is_given(context, "seed") and "at_random" not in ways:
+        raise UsageError("--seed is of --at-random", None, "leave it out")
     if ("scores" in ways) != (context.params["map_"] is not None):
         raise UsageError("--scores and --map go together", None, "e.g. --map 3-5=0")
     if is_given(context, "factor") and not {"suppress", "amplify"} & set(ways):
@@ -102,7 +109,7 @@ def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
 
     given = context.params
     codes = codes_for(given, model) if _needs_codes(given) else None
-    changes = [*_from_plan(given, model), *_from_scores(given)]
+    changes = [*_from_plan(given["plan"], model), *_from_scores(given), *_control(given, model)]
     if codes is not None:
         changes += _from_codes(given, model, codes)
     for text in given["set_"] or ():
@@ -136,14 +143,26 @@ def _needs_codes(given: dict[str, Any]) -> bool:
     return any(given[name] is not None for name in ("codes", "suppress", "amplify", "task"))
 
 
-def _from_plan(given: dict[str, Any], model: Model) -> list[Change]:
-    if given["plan"] is None:
+def _control(given: dict[str, Any], model: Model) -> list[Change]:
+    if given["at_random"] is None:
+        return []
+    from sithctl.stages.control import at_random
+    from sithctl.stages.edit import Spectrum
+
+    changes = _from_plan(given["at_random"], model)
+    layers = {change.layer for change in changes}
+    sigma = {n: Spectrum.of(model, model.layer(n)).sigma.numpy() for n in layers}
+    return at_random(changes, sigma, given["seed"])
+
+
+def _from_plan(file: Path | None, model: Model) -> list[Change]:
+    if file is None:
         return []
     from sithctl.artifacts.plans import read_plan
     from sithctl.stages.edit import check_plan
     from sithctl.views.console import output
 
-    plan = read_plan(given["plan"])
+    plan = read_plan(file)
     check_plan(model, plan)
     if plan.model is None:
         output.note("note: the plan does not say which model it was made for: not checked")

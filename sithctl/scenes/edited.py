@@ -1,13 +1,9 @@
 """Whether edits do what they say: suppress what heads write of one factor, measure all of them, and
 do as much at random. ``python -m sithctl.scenes.edited`` prints the README's tables.
-
-A random edit takes as many vectors of each layer as the edit does, and of a few hundred such draws
-the one whose value-output energy is nearest to the edit's.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,17 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sithctl.kinds import Change, Codes, Plan
+from sithctl.kinds import Array, Change, Codes, Plan
 from sithctl.models import load_encoder, open_model
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES
 from sithctl.scenes.model import pixels
 from sithctl.scenes.zero_shot import EncodePictures, EncodeText, Groups, accuracy, spurious
+from sithctl.stages.control import at_random
 from sithctl.stages.edit import edit
 from sithctl.stages.planning import by_words
 
 VECTORS = 96  # suppressed of a factor at most
 SCENE_VECTORS = 48  # suppressed to undo the bias: the paper's Waterbirds
-DRAWS = 300
 CONTROLS = 6
 SHOWN = ("pattern", "position", "hazard", "count")
 SCENES, PAIRS, SEED = 1000, 4000, 91_000  # no seed that anything was chosen by
@@ -77,24 +73,11 @@ class Bench:
 
     def at_random(self, changes: list[Change], seed: int = 0) -> list[Change]:
         """As many vectors of each layer, of about the same energy."""
-        rng = random.Random(seed)
-        counts = {n: sum(c.layer == n for c in changes) for n in self.codes.layers}
-        wanted = self._energy(c.place for c in changes)
-        draws = [self._draw(counts, rng) for _ in range(DRAWS)]
-        best = min(draws, key=lambda places: abs(self._energy(places) - wanted))
-        return [Change(*place, 0.0, "at random") for place in best]
+        return at_random(changes, self.sigma, seed)
 
-    def _draw(self, counts: dict[int, int], rng: random.Random) -> list[tuple[int, int, int]]:
-        chosen = []
-        for layer, count in counts.items():
-            heads, rank = self.codes.layers[layer].singular_values.shape
-            places = [(layer, h, i) for h in range(heads) for i in range(rank)]
-            chosen += rng.sample(places, count)
-        return chosen
-
-    def _energy(self, places: Iterable[tuple[int, int, int]]) -> float:
-        values = {n: layer.singular_values for n, layer in self.codes.layers.items()}
-        return sum(float(values[n][h, i]) ** 2 for n, h, i in places)
+    @property
+    def sigma(self) -> dict[int, Array]:
+        return {n: layer.singular_values for n, layer in self.codes.layers.items()}
 
     def _pictures(self, batch: Tensor) -> Tensor:
         return torch.nn.functional.normalize(self.encoder.encode_pixels(pixels(batch)), dim=-1)
