@@ -19,6 +19,7 @@ from sithctl.commands.info import info
 from sithctl.commands.judge import judge
 from sithctl.commands.mean import mean
 from sithctl.commands.models import models
+from sithctl.commands.reproduce import reproduce
 from sithctl.commands.svd import svd
 from sithctl.views.console import output
 
@@ -47,9 +48,12 @@ def _options(
 ) -> None: ...
 
 
-for _command in (fold, svd, encode_pool, mean, decompose, explain, edit, judge, models, info):
+STAGES = (fold, svd, encode_pool, mean, decompose, explain, edit, judge)
+for _command in STAGES:
     app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(evaluation)
+for _command in (reproduce, models, info):
+    app.command(_command.__name__.replace("_", "-"))(_command)
 
 
 def main() -> None:

@@ -80,15 +80,15 @@ def _escaped(text: str) -> str:
 
 def as_json(evaluation: Evaluation) -> str:
     """The document; what is no finite number is null."""
-    document = _finite(evaluation.document())
+    document = finite(evaluation.document())
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
 
 

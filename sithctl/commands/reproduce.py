@@ -1,0 +1,170 @@
+"""``sithctl reproduce``: the paper's experiments, by our own commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sithctl.commands.common import command
+from sithctl.commands.evaluation.showing import Format, FormatOpt
+from sithctl.commands.options import ForceOpt
+from sithctl.errors import CheckFailed, SithctlError
+
+if TYPE_CHECKING:
+    from sithctl.evaluation.reproduction import Reproduction
+
+
+class Experiment(StrEnum):
+    fidelity = "fidelity"
+    pool_size = "pool-size"
+    grounding = "grounding"
+    spurious = "spurious"
+    unsafe = "unsafe"
+    classification = "classification"
+    adaptation = "adaptation"
+    reconstruction = "reconstruction"
+    all = "all"
+
+
+NameArg = Annotated[Experiment, typer.Argument(help="Which experiment, or all of them.")]
+SeedOpt = Annotated[
+    int, typer.Option("--seed", min=0, max=999_999, help="Of the pictures: another draws others.")
+]
+FolderOpt = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="A folder for each experiment's JSON and SVG."),
+]
+WorkOpt = Annotated[
+    Path | None, typer.Option("--work", help="A folder to work in and keep; else a temporary one.")
+]
+ShortOpt = Annotated[
+    bool, typer.Option("--short", help="Fewer pictures and controls: a quick look.")
+]
+
+
+@command
+def reproduce(
+    name: NameArg,
+    seed: SeedOpt = 0,
+    short: ShortOpt = False,
+    work: WorkOpt = None,
+    format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
+    output: FolderOpt = None,
+    force: ForceOpt = False,
+) -> None:
+    """Do an experiment of the paper on the bundled model, beside its figures and with controls.
+
+    Each is a chain of sithctl's own commands, told as they run and listed in the result: put
+    another model's name in them. What must hold is checked, and what does not ends with 4.
+
+    Example: sithctl reproduce spurious -o results/
+    """
+    from sithctl.evaluation.experiments import EXPERIMENTS
+    from sithctl.evaluation.experiments import reproduce as experiment
+    from sithctl.evaluation.lab import Lab
+
+    chosen = EXPERIMENTS if name is Experiment.all else (name.value,)
+    if output is not None:
+        _check_results(output, chosen, force)
+    found: list[Reproduction] = []
+    with nullcontext(work) if work else TemporaryDirectory(prefix="sithctl-") as place:
+        folder = Path(place).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        lab = Lab(folder, lambda words: _call(words, folder), seed, short)
+        for one in chosen:
+            found.append(experiment(one, lab))
+            if output is not None:
+                _save(found[-1], output)
+            if format is not Format.json:
+                _show(found[-1], format)
+    if format is Format.json:
+        _print_json(found)
+    failed = [f"{r.experiment}: {what}" for r in found for what in r.failed]
+    if failed:
+        raise CheckFailed(
+            "does not hold", "; ".join(failed), "try another --seed, or leave --short"
+        )
+
+
+def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
+    from sithctl.errors import InputError
+
+    taken = [name for name in names if (folder / f"{name}.json").exists()]
+    if taken and not force:
+        todo = "take another folder, or --force to overwrite"
+        raise InputError("the output exists", folder / f"{taken[0]}.json", todo)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _call(words: Sequence[str], folder: Path) -> str:
+    """Run a command of ours in a folder; what it prints."""
+    from shlex import join
+
+    from sithctl.commands.app import app
+    from sithctl.views.console import output
+
+    output.note(f"$ sithctl {join(words)}")
+    quiet, debug = output.quiet, output.debug
+    caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    try:
+        with _inside(folder), redirect_stdout(caught):
+            code = app([*words, "--quiet"], standalone_mode=False, prog_name="sithctl")
+            caught.flush()
+    finally:
+        output.quiet, output.debug = quiet, debug
+    if code:
+        raise SithctlError(f"a command failed ({code})", join(["sithctl", *words]))
+    text: bytes = caught.buffer.getvalue()
+    return text.decode()
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _show(found: Reproduction, format: Format) -> None:  # noqa: A002
+    from sithctl.views import evaluation as view
+    from sithctl.views.console import output
+
+    if format is Format.markdown:
+        output.text(view.as_markdown(found.shown()))
+    else:
+        output.table(view.tables(found.shown()))
+
+
+def _print_json(found: Sequence[Reproduction]) -> None:
+    from sithctl.views.console import output
+    from sithctl.views.evaluation import finite
+
+    documents = [finite(r.document()) for r in found]
+    whole = documents[0] if len(documents) == 1 else documents
+    output.text(json.dumps(whole, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _save(found: Reproduction, folder: Path) -> None:
+    from sithctl.artifacts.streams import writable
+    from sithctl.views.evaluation import finite
+    from sithctl.views.figures import as_svg
+
+    texts = {f"{found.experiment}.json": json.dumps(finite(found.document()), indent=2) + "\n"}
+    texts |= {f"{chart.key}.svg": as_svg(chart) for chart in found.charts}
+    for name, text in texts.items():
+        with writable(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
