@@ -22,6 +22,7 @@ from sithctl.errors import CheckFailed, SithctlError
 
 if TYPE_CHECKING:
     from sithctl.evaluation.reproduction import Reproduction
+    from sithctl.kinds import Codes
 
 
 class Experiment(StrEnum):
@@ -80,7 +81,7 @@ def reproduce(
     with nullcontext(work) if work else TemporaryDirectory(prefix="sithctl-") as place:
         folder = Path(place).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        lab = Lab(folder, lambda words: _call(words, folder), seed, short)
+        lab = Lab(folder, lambda words: _call(words, folder), _read, seed, short)
         for one in chosen:
             found.append(experiment(one, lab))
             if output is not None:
@@ -96,6 +97,13 @@ def reproduce(
         )
 
 
+def _read(path: Path) -> Codes:
+    from sithctl.artifacts import load
+    from sithctl.kinds import Codes
+
+    return load(path, Codes)
+
+
 def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
     from sithctl.errors import InputError
 
@@ -107,25 +115,36 @@ def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
 
 
 def _call(words: Sequence[str], folder: Path) -> str:
-    """Run a command of ours in a folder; what it prints."""
+    """Run a command of ours in a folder, and tell it; what it prints."""
     from shlex import join
 
-    from sithctl.commands.app import app
     from sithctl.views.console import output
 
-    output.note(f"$ sithctl {join(words)}")
+    output.note(f"$ {join(words)}")
     quiet, debug = output.quiet, output.debug
     caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     try:
         with _inside(folder), redirect_stdout(caught):
-            code = app([*words, "--quiet"], standalone_mode=False, prog_name="sithctl")
+            code = _ours(words)
             caught.flush()
     finally:
         output.quiet, output.debug = quiet, debug
     if code:
-        raise SithctlError(f"a command failed ({code})", join(["sithctl", *words]))
+        raise SithctlError(f"a command failed ({code})", join(words))
     text: bytes = caught.buffer.getvalue()
     return text.decode()
+
+
+def _ours(words: Sequence[str]) -> int:
+    """``sithctl …``, or ``python -m sithctl.… …``; its exit code."""
+    from importlib import import_module
+
+    from sithctl.commands.app import app
+
+    if words[0] == "sithctl":
+        return app([*words[1:], "--quiet"], standalone_mode=False, prog_name="sithctl") or 0
+    import_module(words[2]).main(words[3:])
+    return 0
 
 
 @contextmanager

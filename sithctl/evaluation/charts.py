@@ -29,6 +29,7 @@ class Chart:
         key: names its file.
         categories: of bars; empty for curves.
         logarithmic: whether x is.
+        ticks: whether x is marked where there are figures, and nowhere else.
         dashed: names of series that are not measured but stated, as the paper's.
     """
 
@@ -39,4 +40,5 @@ class Chart:
     series: tuple[Series, ...]
     categories: tuple[str, ...] = ()
     logarithmic: bool = False
+    ticks: bool = True
     dashed: tuple[str, ...] = ()

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sithctl.kinds import Codes
+
 Call = Callable[[Sequence[str]], str]  # a command's words → what it wrote to standard output
+Load = Callable[[Path], Codes]
 
 
 @dataclass
@@ -22,7 +25,8 @@ class Lab:
 
     Attributes:
         folder: where files are read and written by relative names.
-        call: runs ``sithctl`` with some words in the folder.
+        call: runs ``sithctl``, or a module by ``python -m``, in the folder.
+        read: reads a file of codes.
         seed: of pictures and of whatever is drawn.
         short: whether few pictures and controls will do.
         commands: the lines of the present experiment, in order.
@@ -31,6 +35,7 @@ class Lab:
 
     folder: Path
     call: Call
+    read: Load
     seed: int = 0
     short: bool = False
     commands: list[str] = field(default_factory=list)
@@ -41,11 +46,12 @@ class Lab:
         if line not in self.commands:
             self.commands.append(line)
         if line not in self.known:
-            words = shlex.split(line)
-            if words[0] != "sithctl":
-                raise ValueError(f"no command of sithctl: {line}")
-            self.known[line] = self.call(words[1:])
+            self.known[line] = self.call(shlex.split(line))
         return self.known[line]
+
+    def load(self, name: str) -> Codes:
+        """Codes that some line wrote."""
+        return self.read(self.folder / name)
 
     def measure(self, line: str) -> dict[str, Any]:
         """Run a line that measures, and read what it found."""

@@ -43,11 +43,12 @@ def _curves(axes: Any, chart: Chart) -> None:
         axes.plot(series.x, series.y, style, color=colour, markersize=4, label=series.name)
         if series.low:
             axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.15, lw=0)
-    ticks = sorted({x for series in chart.series for x in series.x})
     if chart.logarithmic:
         axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
-    axes.minorticks_off()
+    if chart.ticks:
+        ticks = sorted({x for series in chart.series for x in series.x})
+        axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+        axes.minorticks_off()
 
 
 def _bars(axes: Any, chart: Chart) -> None:
