@@ -21,6 +21,10 @@ COMMANDS = [
     "explain",
     "edit",
     "judge",
+    "eval fidelity",
+    "eval coherence",
+    "eval agreement",
+    "eval trust",
     "info",
 ]
 

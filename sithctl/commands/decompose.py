@@ -103,7 +103,7 @@ def decompose(
     from sithctl.views.console import output as console
 
     loaded = load(source, Spectra)
-    concepts = _pool(pool, loaded)
+    concepts = load_pool(pool, loaded)
     if import_:
         codes = _imported(import_, loaded, concepts, load_mean(mean), layers, options)
     else:
@@ -181,7 +181,8 @@ def load_mean(mean: str | None) -> Mean | Literal["none"] | None:
     return load(mean, Mean)
 
 
-def _pool(pool: str | None, spectra: Spectra) -> Pool:
+def load_pool(pool: str | None, spectra: Spectra | Codes) -> Pool:
+    """The pool that ``--pool`` names, or the bundled model's own."""
     from sithctl.artifacts import load
     from sithctl.kinds import Pool
     from sithctl.models import open_model

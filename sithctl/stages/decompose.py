@@ -76,17 +76,37 @@ def decompose(
             pool.model.name,
             "lower --sparsity or give a larger pool",
         )
+    result = code(
+        task.targets,
+        task.dictionary,
+        options,
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+    )
+    return answer(task, result, options.document())
+
+
+def code(
+    targets: Tensor,
+    dictionary: Tensor,
+    options: Options,
+    *,
+    batch_size: int = BATCH,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> SparseCodes:
+    """Sparse codes of (n, features) targets by (M, features) unit rows, as ``options`` say."""
     result = sparse_code(
-        task.targets.float().to(device),
-        task.dictionary.to(device),
+        targets.float().to(device),
+        dictionary.to(device),
         method=options.method,
         sparsity=options.sparsity,
         coherence=options.coherence,
         batch_size=batch_size,
         progress=progress,
     )
-    result = SparseCodes(*(t.cpu() for t in vars(result).values()))
-    return answer(task, result, options.document())
+    return SparseCodes(*(t.cpu() for t in vars(result).values()))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,10 @@ from collections.abc import Callable
 import typer
 
 from sithctl.commands.common import command
+from sithctl.commands.evaluation.agreement import agreement
+from sithctl.commands.evaluation.coherence import coherence
+from sithctl.commands.evaluation.fidelity import fidelity
+from sithctl.commands.evaluation.trust import trust
 
 app = typer.Typer(
     name="eval",
@@ -16,7 +20,12 @@ app = typer.Typer(
 )
 
 # In the order of the manual.
-TASKS: tuple[Callable[..., None], ...] = ()
+TASKS: tuple[Callable[..., None], ...] = (
+    fidelity,
+    coherence,
+    agreement,
+    trust,
+)
 
 for _task in TASKS:
     app.command(_task.__name__.replace("_", "-"))(command(_task, "eval"))
