@@ -7,6 +7,8 @@ from collections.abc import Callable
 import typer
 
 from sithctl.commands.common import command
+from sithctl.commands.evaluation.retrieval import retrieval
+from sithctl.commands.evaluation.zero_shot import zero_shot
 
 app = typer.Typer(
     name="eval",
@@ -16,7 +18,7 @@ app = typer.Typer(
 )
 
 # In the order of the manual.
-TASKS: tuple[Callable[..., None], ...] = ()
+TASKS: tuple[Callable[..., None], ...] = (zero_shot, retrieval)
 
 for _task in TASKS:
     app.command(_task.__name__.replace("_", "-"))(command(_task, "eval"))
