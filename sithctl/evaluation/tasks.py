@@ -15,6 +15,8 @@ TASKS: tuple[str, ...] = (
     "coherence",
     "agreement",
     "trust",
+    "zero-shot",
+    "retrieval",
 )
 
 

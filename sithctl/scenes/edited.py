@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sithctl.evaluation.prompted import EncodeText
 from sithctl.kinds import Array, Change, Codes, Plan
 from sithctl.models import load_encoder, open_model
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES
 from sithctl.scenes.model import pixels
-from sithctl.scenes.zero_shot import EncodePictures, EncodeText, Groups, accuracy, spurious
+from sithctl.scenes.zero_shot import EncodePictures, Groups, accuracy, spurious
 from sithctl.stages.control import at_random
 from sithctl.stages.edit import edit
 from sithctl.stages.planning import by_words

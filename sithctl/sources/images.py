@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isnan
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -27,15 +28,18 @@ class Wanted:
 
     Attributes:
         captions: refuse an image without a caption; otherwise captions are not looked for.
+        attributes: take what is known of each image besides: its classes, its columns.
         limit: so many images at most, counted before unreadable ones are left out.
         strict: stop at an unreadable image instead of leaving it out.
         split, image_column, caption_column, detail_column, id_column: of a data set; a caption
             column of None is the first of ``CAPTION_COLUMNS`` that there is.
         streaming: read a data set of the hub as it arrives.
         seed: of rendered scenes.
+        endless: how many of a source that has no end, where no limit is given.
     """
 
     captions: bool = False
+    attributes: bool = False
     limit: int | None = None
     strict: bool = False
     split: str | None = None
@@ -45,6 +49,7 @@ class Wanted:
     id_column: str | None = None
     streaming: bool = False
     seed: int = 0
+    endless: int = 4096
 
 
 CAPTION_COLUMNS = ("caption", "text", "captions")
@@ -70,9 +75,14 @@ class Images(ABC):
         skipped: the ids of those that could not be read, known after reading.
         reason: why the first of them could not.
         uses: which fields of ``Wanted``, beside those that all sources use, change what is read.
+        attributes: by column the values that there may be, in their order where the source tells
+            it, else none; empty where attributes are not wanted.
+        groups: columns whose groups this source is made for.
     """
 
     uses: frozenset[str] = frozenset()
+    attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    groups: tuple[str, ...] = ()
 
     def __init__(self, name: str, count: int, wanted: Wanted) -> None:
         self.name, self.count, self.wanted = name, count, wanted

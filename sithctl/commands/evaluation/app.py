@@ -10,7 +10,9 @@ from sithctl.commands.common import command
 from sithctl.commands.evaluation.agreement import agreement
 from sithctl.commands.evaluation.coherence import coherence
 from sithctl.commands.evaluation.fidelity import fidelity
+from sithctl.commands.evaluation.retrieval import retrieval
 from sithctl.commands.evaluation.trust import trust
+from sithctl.commands.evaluation.zero_shot import zero_shot
 
 app = typer.Typer(
     name="eval",
@@ -25,6 +27,8 @@ TASKS: tuple[Callable[..., None], ...] = (
     coherence,
     agreement,
     trust,
+    zero_shot,
+    retrieval,
 )
 
 for _task in TASKS:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sithctl.evaluation.lab import Lab
-from sithctl.evaluation.reproduction import Claim, Reproduction
-from sithctl.evaluation.results import Column, Record, Table
+from sithctl.evaluation.reproduction import Reproduction
+from sithctl.evaluation.results import Record
 
 FACTORS, FEW = ("shape", "colour"), ("shape",)
 RANK = 4  # vectors of each head's difference that are explained
@@ -60,12 +58,17 @@ def _measured(lab: Lab, factor: str, way: str, option: str) -> Record:
         f"sithctl decompose {name}-difference.safetensors --pool pool.h5 --rank {RANK} "
         f"-o {name}-difference.h5"
     )
-    found = {k: _weights(lab, f) for k, f in (("base", f"base-{RANK}.h5"), ("difference", f"{name}-difference.h5"))}
+    found = {
+        k: _weights(lab, f)
+        for k, f in (("base", f"base-{RANK}.h5"), ("difference", f"{name}-difference.h5"))
+    }
     return {
         "factor": factor,
         "way": way,
         "base": found["base"][factor]["mean"],
         "difference": found["difference"][factor]["mean"],
-        "first": max(found["difference"], key=lambda f: found["difference"][f]["above_base"]["mean"]),
+        "first": max(
+            found["difference"], key=lambda f: found["difference"][f]["above_base"]["mean"]
+        ),
         "drift": drift["overall"],
     }

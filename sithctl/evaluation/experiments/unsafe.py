@@ -19,7 +19,7 @@ PAPER: dict[str, Any] = {
 NOTE = (
     "T, V: safe captions and pictures; T*, V*: their dangerous counterparts. The right answer to "
     "T*→V∪V* is the safe picture of the pair. The price of −1 is in T→V∪V*: it turns the sign of "
-    "danger, so a caption that says \"safe\" then finds dangerous pictures"
+    'danger, so a caption that says "safe" then finds dangerous pictures'
 )
 SAFE, UNSAFE, BOTH = "T→V", "T*→V∪V*", "T→V∪V*"
 

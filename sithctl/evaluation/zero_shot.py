@@ -1,0 +1,196 @@
+"""Zero-shot classification: accuracy overall, by class, by group, and of the worst group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sithctl.errors import UsageError
+from sithctl.evaluation.compared import base_alone, columns, fallen, shares, worst
+from sithctl.evaluation.labelled import Class, Labelling
+from sithctl.evaluation.prompted import TEMPLATE, class_weights, prompts_of
+from sithctl.evaluation.results import Column, Evaluation, Record, Table, Tell, untold
+from sithctl.evaluation.seen import Seen, see, with_words
+from sithctl.kinds import Array, ClassNames, Factors
+from sithctl.models import Encoder
+from sithctl.stages.pool import check_templates
+
+if TYPE_CHECKING:
+    from sithctl.sources.images import Images
+
+FIGURE = "accuracy"
+SHOWN = 50  # classes on a terminal
+Right = Sequence[Array]  # of each model, (pictures,) bool
+
+
+def zero_shot(
+    model: str | Encoder,
+    images: Images,
+    *,
+    against: str | Encoder | None = None,
+    label: str | None = None,
+    groups: Sequence[str] = (),
+    classes: ClassNames | None = None,
+    templates: Sequence[str] = (),
+    max_drop: float | None = None,
+    seed: int = 0,
+    progress: Tell = untold,
+) -> Evaluation:
+    """Classify pictures by the prompt of their class that is nearest.
+
+    Args:
+        model: measured.
+        images: a source opened with attributes wanted.
+        against: a base that sees the same pictures in its own way.
+        label: the column of labels; by default the first usual one.
+        groups: columns that, with the label, make the groups of Waterbirds' kind.
+        classes: what the labels are called; by default what the data call them.
+        templates: sentences with a ``{}``; a class is the mean over names and templates.
+        max_drop: of any accuracy against the base.
+        seed: of the bootstrap.
+        progress: called with (pictures done, pictures in all or 0).
+
+    Raises:
+        InputError: a model without a text tower; labels, groups or classes that do not fit.
+        UsageError: ``max_drop`` without ``against``; a template without ``{}``.
+    """
+    check_templates(templates)
+    if max_drop is not None and against is None:
+        raise UsageError("a drop from what", None, "name the model to compare with by --against")
+    labelling = Labelling.of(images, label, groups, classes)
+    encoders = with_words(model, against)
+    seen = see(images, encoders, check=labelling.check, progress=progress)
+    known, truth = labelling.read(seen.known)
+    chosen = list(templates) or [TEMPLATE]
+    right = _right(encoders, seen, known, np.array(truth), chosen)
+    names = [encoder.location.name for encoder in encoders]
+    records = _records(right, known, np.array(truth), seen.known, labelling, seed)
+    header = _header(names, labelling, len(truth), chosen, records)
+    return Evaluation(
+        "zero-shot",
+        header,
+        _tables(records, labelling.source, *names),
+        failures=fallen(_named(records), max_drop),
+    )
+
+
+def _right(
+    encoders: Sequence[Encoder],
+    seen: Seen,
+    classes: Sequence[Class],
+    truth: Array,
+    templates: Sequence[str],
+) -> list[Array]:
+    """Of each model, (pictures,) whether it finds the right class."""
+    prompts = [prompts_of(c.names, templates) for c in classes]
+    found = []
+    for encoder, features in zip(encoders, seen.features, strict=True):
+        weights = class_weights(encoder.encode_text, prompts)
+        found.append((features @ weights.T).argmax(1).numpy() == truth)
+    return found
+
+
+def _records(
+    right: Right,
+    classes: Sequence[Class],
+    truth: Array,
+    known: Sequence[Factors],
+    labelling: Labelling,
+    seed: int,
+) -> dict[str, list[Record]]:
+    """Every figure, by the tables' keys."""
+    by_class = [truth == i for i in range(len(classes))]
+    rows = [
+        {"class": c.names[0], "label": c.label, "names": list(c.names), **_of(right, some, seed)}
+        for c, some in zip(classes, by_class, strict=True)
+    ]
+    places = _groups(classes, truth, known, labelling.groups)
+    groups = [{"group": name, **facts, **_of(right, some, seed)} for name, facts, some in places]
+    apart = {name: some for name, _, some in places}
+    if not places:  # then a group is a class
+        apart = {c.names[0]: some for c, some in zip(classes, by_class, strict=True)}
+    lowest = worst([{n: r[some] for n, some in apart.items()} for r in right], FIGURE, seed)
+    overall = _of(right, np.full(len(truth), True), seed)
+    title = f"worst {'group' if places else 'class'}: {lowest['group']}"
+    summary = [
+        {"of": "overall", "title": "overall", **overall},
+        {"of": "worst_group", "title": title, **lowest},
+    ]
+    return {"summary": summary, "groups": groups, "classes": rows}
+
+
+def _of(right: Right, some: Array, seed: int) -> Record:
+    return {"pictures": int(some.sum()), **shares([r[some] for r in right], FIGURE, seed)}
+
+
+def _groups(
+    classes: Sequence[Class], truth: Array, known: Sequence[Factors], columns: Sequence[str]
+) -> list[tuple[str, Record, Array]]:
+    """Each group's name, what makes it, and (pictures,) which belong to it."""
+    if not columns:
+        return []
+    values_of = [tuple(facts[c] for c in columns) for facts in known]
+    keys = list(zip(truth.tolist(), values_of, strict=True))
+    result: list[tuple[str, Record, Array]] = []
+    for key in sorted(set(keys)):
+        number, values = key
+        facts = dict(zip(columns, values, strict=True))
+        called = classes[number].names[0]
+        name = " × ".join([called, *(_said(c, v) for c, v in facts.items())])
+        some = np.array([k == key for k in keys])
+        result.append((name, {"class": called, "attributes": facts}, some))
+    return result
+
+
+def _said(column: str, value: str) -> str:
+    """A bare number says nothing without its column."""
+    return f"{column} {value}" if value.lstrip("-").isdecimal() else value
+
+
+def _header(
+    names: Sequence[str],
+    labelling: Labelling,
+    pictures: int,
+    templates: Sequence[str],
+    records: dict[str, list[Record]],
+) -> Record:
+    header: Record = {
+        "model": names[0],
+        "data": labelling.source,
+        "pictures": pictures,
+        "label": labelling.label,
+        "group": list(labelling.groups),
+        "templates": list(templates),
+    }
+    if len(names) > 1:
+        base = {key: [base_alone(r, FIGURE) for r in rows] for key, rows in records.items()}
+        apart = {record["of"]: record for record in base.pop("summary")}
+        header["against"] = {"model": names[1], **apart, **base}
+    return header
+
+
+def _tables(
+    records: dict[str, list[Record]], data: str, model: str, base: str | None = None
+) -> tuple[Table, ...]:
+    shown = columns(FIGURE, FIGURE, model, base)
+    count = Column("pictures", "pictures", "count")
+
+    def table(key: str, title: str, first: str, **more: Any) -> Table:
+        name = Column(first, "" if key == "summary" else first, "text")
+        return Table(key, title, (name, count, *shown), records[key], **more)
+
+    return (
+        table("summary", f"{model} on {data} · zero-shot", "title", apart="of"),
+        table("groups", "Groups", "group"),
+        table("classes", "Classes", "class", limit=SHOWN),
+    )
+
+
+def _named(records: dict[str, list[Record]]) -> list[tuple[str, Record]]:
+    """Every figure with what a failure calls it."""
+    overall, lowest = records["summary"]
+    named = [("overall accuracy", overall), ("accuracy of the worst group", lowest)]
+    named += [(f"the class {r['class']}", r) for r in records["classes"]]
+    return named + [(f"the group {r['group']}", r) for r in records["groups"]]
