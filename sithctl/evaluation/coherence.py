@@ -10,7 +10,7 @@ import numpy as np
 from sithctl.errors import InputError
 from sithctl.evaluation.bootstrap import bootstrap
 from sithctl.evaluation.explained import Explained, mean_of
-from sithctl.evaluation.factors import dominant_shares, factor_names, factor_values
+from sithctl.evaluation.factors import dominant_shares, factor_names, factor_values, factor_weights
 from sithctl.evaluation.matching import check_explains
 from sithctl.evaluation.results import Column, Evaluation, Progress, Record, Table, Tell, untold
 from sithctl.kinds import Array, Codes
@@ -48,7 +48,8 @@ def coherence(
         progress: called with (draws done, draws in all).
 
     Returns:
-        Tables ``overall``, a record a figure with bootstrap intervals, and ``heads``.
+        Tables ``overall``, a record a figure with bootstrap intervals; ``factors``, the weight on
+        each factor that is known; and ``heads``.
 
     Raises:
         InputError: scores of an explanation that the codes lack.
@@ -72,7 +73,7 @@ def coherence(
             "parameters": dict(sorted(codes.parameters.items())),
             "chance": {"draws": draws, "seed": seed},
         },
-        (_overall(ours, chance, seed), _heads(rows, ours)),
+        (_overall(ours, chance, seed), _factors(rows, codes, seed), _heads(rows, ours)),
         (*notes, CHANCE),
     )
 
@@ -197,6 +198,18 @@ def _overall(ours: dict[str, Array], chance: dict[str, Array], seed: int) -> Tab
         Column("chance", "chance"),
     )
     return Table("overall", "Coherence, all heads (95% intervals)", columns, records)
+
+
+def _factors(rows: Explained, codes: Codes, seed: int) -> Table:
+    """What explanations speak of, on the whole."""
+    found = factor_weights(rows.indices, rows.coefficients, codes)
+    records: list[Record] = [
+        {"factor": name, "weight": bootstrap(shares, seed).document()}
+        for name, shares in found.items()
+        if len(shares)
+    ]
+    columns = (Column("factor", "factor", "text"), Column("weight", "weight", "share"))
+    return Table("factors", "Weight on each factor", columns, records)
 
 
 def _heads(rows: Explained, ours: dict[str, Array]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +37,31 @@ def dominant_share(
     >>> dominant_share([0.6, 0.4], [{"colour": "red"}, {"colour": "red", "shape": "ring"}])
     0.8
     """
+    return dominant(weights, factors, what)[1]
+
+
+def dominant(
+    weights: Sequence[float], factors: Sequence[Factors], what: Named = factor_values
+) -> tuple[Any, float]:
+    """What has the largest share of the weight, and that share; None and 0 without any weight."""
+    shares = shares_of(weights, factors, what)
+    if not shares:
+        return None, 0.0
+    best = max(shares, key=shares.__getitem__)
+    return best, shares[best]
+
+
+def shares_of(
+    weights: Sequence[float], factors: Sequence[Factors], what: Named = factor_values
+) -> dict[Any, float]:
+    """The share of the weight of everything that is named; nothing without any weight."""
     total = sum(weights)
-    if total <= 0:
-        return 0.0
     shares: dict[Hashable, float] = {}
     for weight, named in zip(weights, factors, strict=True):
         parts = what(named)
         for part in parts:
             shares[part] = shares.get(part, 0.0) + weight / len(parts)
-    return max(shares.values(), default=0.0) / total
+    return {part: share / total for part, share in shares.items()} if total > 0 else {}
 
 
 def dominant_shares(
@@ -70,6 +87,26 @@ def dominant_shares(
             for i, w in zip(indices, weights, strict=True)
         ]
     )
+
+
+def factor_weights(indices: Array, weights: Array, codes: Codes) -> dict[str, Array]:
+    """By factor, the share of the weight that speaks of it, of every explanation that has some;
+    nothing where the codes carry no factors.
+
+    Args:
+        indices, weights: as of ``dominant_shares``.
+    """
+    known = codes.concepts.factors
+    if known is None:
+        return {}
+    named = dict(zip(codes.concepts.indices.tolist(), known, strict=True))
+    rows = [
+        shares_of(w[i >= 0].tolist(), [named[k] for k in i[i >= 0].tolist()], factor_names)
+        for i, w in zip(indices, weights, strict=True)
+        if w.sum() > 0
+    ]
+    factors = sorted({name for row in rows for name in row})
+    return {name: np.array([row.get(name, 0.0) for row in rows]) for name in factors}
 
 
 def explained_shares(codes: Codes) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sithctl.evaluation.bootstrap import bootstrap
 from sithctl.evaluation.explained import Explained
-from sithctl.evaluation.factors import dominant_value
+from sithctl.evaluation.factors import dominant
 from sithctl.evaluation.lab import Lab
 from sithctl.evaluation.reproduction import Claim, Reproduction
 from sithctl.evaluation.results import Column, Record, Table
@@ -77,7 +77,7 @@ class Grounded:
 
     @classmethod
     def of(cls, said: Codes, near: Codes) -> Grounded:
-        values = [dominant_value(weights, named) for weights, named in _concepts(said)]
+        values = [dominant(weights, named) for weights, named in _concepts(said)]
         pictures = [named for _, named in _concepts(near)]
         kept = [i for i, (value, _) in enumerate(values) if value is not None and pictures[i]]
         every = [picture for i in kept for picture in pictures[i]]

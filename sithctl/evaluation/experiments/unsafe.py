@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sithctl.evaluation.charts import Chart, Series
+from sithctl.evaluation.lab import Lab
+from sithctl.evaluation.reproduction import Claim, Reproduction
+from sithctl.evaluation.results import Column, Record, Table
+
 WORDS = "dangerous, hazardous, toxic"
 ALLOWED = 0.02  # of safe queries' recall
 CONTROLS = 3
