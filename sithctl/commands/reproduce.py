@@ -81,7 +81,7 @@ def reproduce(
     with nullcontext(work) if work else TemporaryDirectory(prefix="sithctl-") as place:
         folder = Path(place).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        lab = Lab(folder, lambda words: _call(words, folder), _read, seed, short)
+        lab = Lab(folder, lambda words: _call(words, folder, force), _read, seed, short)
         for one in chosen:
             found.append(experiment(one, lab))
             if output is not None:
@@ -114,7 +114,7 @@ def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _call(words: Sequence[str], folder: Path) -> str:
+def _call(words: Sequence[str], folder: Path, force: bool) -> str:
     """Run a command of ours in a folder, and tell it; what it prints."""
     from shlex import join
 
@@ -125,7 +125,7 @@ def _call(words: Sequence[str], folder: Path) -> str:
     caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     try:
         with _inside(folder), redirect_stdout(caught):
-            code = _ours(words)
+            code = _ours([*words, "--force"] if force and "-o" in words else words)
             caught.flush()
     finally:
         output.quiet, output.debug = quiet, debug

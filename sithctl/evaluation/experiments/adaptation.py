@@ -14,8 +14,8 @@ PAPER = {
     "what changed is explained by concepts of the task",
 }
 NOTE = (
-    "weight on the factor: mean share of the concepts' weight, a phrase of several factors counting "
-    f"in equal parts; of the {RANK} largest singular vectors of each head"
+    "weight: mean share of the concepts' weight that speaks of the task's factor, a phrase of "
+    f"several counting in equal parts; of the {RANK} largest singular vectors of each head"
 )
 
 
@@ -58,17 +58,53 @@ def _measured(lab: Lab, factor: str, way: str, option: str) -> Record:
         f"sithctl decompose {name}-difference.safetensors --pool pool.h5 --rank {RANK} "
         f"-o {name}-difference.h5"
     )
-    found = {
-        k: _weights(lab, f)
-        for k, f in (("base", f"base-{RANK}.h5"), ("difference", f"{name}-difference.h5"))
-    }
+    base = _weights(lab, f"base-{RANK}.h5")
+    changed = _weights(lab, f"{name}-difference.h5")
+    rise = {f: changed[f]["mean"] - base[f]["mean"] for f in base}
     return {
         "factor": factor,
         "way": way,
-        "base": found["base"][factor]["mean"],
-        "difference": found["difference"][factor]["mean"],
-        "first": max(
-            found["difference"], key=lambda f: found["difference"][f]["above_base"]["mean"]
-        ),
+        "base": base[factor],
+        "difference": changed[factor],
+        "rose_most": max(rise, key=rise.__getitem__),
+        "accuracy": _accuracy(lab, name, factor) if way == "whole" else None,
         "drift": drift["overall"],
     }
+
+
+def _weights(lab: Lab, codes: str) -> dict[str, dict[str, float]]:
+    """The weight on each factor, with its interval."""
+    found = lab.measure(f"sithctl eval coherence {codes} --seed {lab.seed}")
+    return {row["factor"]: row["weight"] for row in found["factors"]}
+
+
+def _accuracy(lab: Lab, model: str, factor: str) -> dict[str, Any]:
+    """What the fine-tuning was for: zero-shot accuracy on the factor, beside the base's."""
+    pictures = 300 if lab.short else 1000
+    found = lab.measure(
+        f"sithctl eval zero-shot {model} --against scenes --data scenes:images --label {factor} "
+        f"--limit {pictures} --seed {lab.seed}"
+    )
+    overall: dict[str, Any] = found["overall"]
+    return overall
+
+
+def _claims(rows: list[Record]) -> tuple[Claim, ...]:
+    risen = all(row["difference"]["low"] > row["base"]["high"] for row in rows)
+    return (
+        Claim("what changed names the task's factor more than the base does", risen),
+        Claim("and no other factor rises more", all(r["rose_most"] == r["factor"] for r in rows)),
+    )
+
+
+def _table(rows: list[Record]) -> Table:
+    columns = (
+        Column("factor", "task", "text"),
+        Column("way", "way", "text"),
+        Column("base", "weight in base", "share"),
+        Column("difference", "in difference", "share"),
+        Column("rose_most", "rose most", "text"),
+        Column("accuracy.against.mean", "accuracy", "share"),
+        Column("accuracy.accuracy.mean", "tuned", "share"),
+    )
+    return Table("rows", "What fine-tuning changed", columns, rows)
