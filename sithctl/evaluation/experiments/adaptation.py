@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sithctl.evaluation.lab import Lab
-from sithctl.evaluation.reproduction import Reproduction
-from sithctl.evaluation.results import Record
+from sithctl.evaluation.reproduction import Claim, Reproduction
+from sithctl.evaluation.results import Column, Record, Table
 
 FACTORS, FEW = ("shape", "colour"), ("shape",)
 RANK = 4  # vectors of each head's difference that are explained

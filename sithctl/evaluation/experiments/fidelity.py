@@ -68,11 +68,11 @@ def _measured(lab: Lab, method: str, k: int) -> Record:
     return {
         "method": method,
         "sparsity": k,
-        "fidelity": kept["feature", "these codes"],
-        "residual": kept["residual", "these codes"],
-        "ceiling": kept["residual_ceiling", "these codes"],
-        "random": kept["feature", "random directions"],
-        "shuffled": kept["feature", "shuffled pool"],
+        "fidelity": kept["feature", "codes"],
+        "residual": kept["residual", "codes"],
+        "ceiling": kept["residual_ceiling", "codes"],
+        "random": kept["feature", "random"],
+        "shuffled": kept["feature", "shuffled"],
         "coherence": alike["weighted_similarity"],
         "dominant_value": alike["dominant_value"],
     }

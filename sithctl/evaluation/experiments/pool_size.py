@@ -57,9 +57,9 @@ def _measured(lab: Lab, size: int) -> Record:
     of = {row["of"]: row["mean"] for row in found["overall"] if row["figure"] == "feature"}
     return {
         "concepts": size,
-        "fidelity": of["these codes"],
-        "random": of["random directions"],
-        "shuffled": of["shuffled pool"],
+        "fidelity": of["codes"],
+        "random": of["random"],
+        "shuffled": of["shuffled"],
     }
 
 
