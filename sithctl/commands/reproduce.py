@@ -92,9 +92,7 @@ def reproduce(
         _print_json(found)
     failed = [f"{r.experiment}: {what}" for r in found for what in r.failed]
     if failed:
-        raise CheckFailed(
-            "does not hold", "; ".join(failed), "try another --seed, or leave --short"
-        )
+        raise CheckFailed("does not hold", "; ".join(failed), "see the claims above")
 
 
 def _read(path: Path) -> Codes:
