@@ -12,7 +12,7 @@ from sithctl.evaluation.compared import base_alone, columns, fallen, shares, wor
 from sithctl.evaluation.labelled import Class, Labelling
 from sithctl.evaluation.prompted import TEMPLATE, class_weights, prompts_of
 from sithctl.evaluation.results import Column, Evaluation, Record, Table, Tell, untold
-from sithctl.evaluation.seen import Seen, see, with_words
+from sithctl.evaluation.seen import Seen, see, unit, with_words
 from sithctl.kinds import Array, ClassNames, Factors
 from sithctl.models import Encoder
 from sithctl.stages.pool import check_templates
@@ -87,7 +87,7 @@ def _right(
     prompts = [prompts_of(c.names, templates) for c in classes]
     found = []
     for encoder, features in zip(encoders, seen.features, strict=True):
-        weights = class_weights(encoder.encode_text, prompts)
+        weights = unit(class_weights(encoder.encode_text, prompts), encoder)
         found.append((features @ weights.T).argmax(1).numpy() == truth)
     return found
 
@@ -175,11 +175,11 @@ def _tables(
     records: dict[str, list[Record]], data: str, model: str, base: str | None = None
 ) -> tuple[Table, ...]:
     shown = columns(FIGURE, FIGURE, model, base)
-    count = Column("pictures", "pictures", "count")
+    count = () if base else (Column("pictures", "pictures", "count"),)
 
     def table(key: str, title: str, first: str, **more: Any) -> Table:
         name = Column(first, "" if key == "summary" else first, "text")
-        return Table(key, title, (name, count, *shown), records[key], **more)
+        return Table(key, title, (name, *count, *shown), records[key], **more)
 
     return (
         table("summary", f"{model} on {data} · zero-shot", "title", apart="of"),
