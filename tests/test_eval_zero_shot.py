@@ -166,9 +166,9 @@ def test_the_spurious_scenes_are_those_of_the_world_itself(
         f"{s}\t{', '.join(called)}\n" for s, called in zip(SHAPES, prompts(True), strict=False)
     ]
     (tmp_path / "prompts.txt").write_text("".join(words))
-    world = ("--data", "scenes:spurious", "--limit", 400, "--seed", 11)
+    world = ("--data", "scenes:spurious", "--limit", 200, "--seed", 11)
     found = measure(*world, "--classes", tmp_path / "prompts.txt", "--template", "{}")
-    expected = in_memory(400, 11)
+    expected = in_memory(200, 11)
     assert same(found, expected)
     assert found["worst_group"]["accuracy"]["mean"] == pytest.approx(expected.worst)
     assert found["worst_group"]["accuracy"]["mean"] < found["overall"]["accuracy"]["mean"] - 0.1
@@ -178,9 +178,9 @@ def test_the_spurious_scenes_are_those_of_the_world_itself(
     )
     forms = [word for form in ALONE["shape"] for word in ("--template", form)]
     found = measure(*world, "--classes", tmp_path / "words.txt", *forms)
-    assert abs(found["overall"]["accuracy"]["mean"] - expected.overall) < 0.02
+    assert abs(found["overall"]["accuracy"]["mean"] - expected.overall) < 0.03
     monkeypatch.setattr(wording, "plural", lambda noun: f"{noun}s")
-    assert same(found, in_memory(400, 11))
+    assert same(found, in_memory(200, 11))
 
 
 def test_the_classifier_is_the_mean_of_unit_prompts() -> None:
@@ -233,10 +233,10 @@ def birds(tmp_path: Path) -> Path:
     return folder
 
 
-def test_waterbirds(birds: Path, measure: Measure) -> None:
+def test_waterbirds(birds: Path, tiny_clip: Path, measure: Measure) -> None:
     names = birds.parent / "birds.txt"
     for data in (birds, birds / "metadata.csv"):
-        found = measure("--data", data, "--split", "test", "--classes", names)
+        found = measure(tiny_clip, "--data", data, "--split", "test", "--classes", names)
         assert (found["label"], found["group"], found["pictures"]) == ("y", ["place"], 8)
         said = [(g["group"], g["attributes"], g["pictures"]) for g in found["groups"]]
         assert said == [
@@ -297,24 +297,26 @@ def test_a_table_of_captions_beside_class_folders_keeps_the_classes(tmp_path: Pa
     ]
 
 
-def test_numbered_names_of_a_class_label(stored: Path, measure: Measure, tmp_path: Path) -> None:
+def test_numbered_names_of_a_class_label(
+    stored: Path, tiny_clip: Path, measure: Measure, tmp_path: Path
+) -> None:
     """Lines without tabs are labels, or stand in the order of the labels that are known."""
     (tmp_path / "names.txt").write_text("heart\nstar\nring\n")
-    by_name = measure("--data", stored, "--classes", tmp_path / "names.txt")
-    assert by_name["overall"] == measure("--data", stored)["overall"]
+    by_name = measure(tiny_clip, "--data", stored, "--classes", tmp_path / "names.txt")
+    assert by_name["overall"] == measure(tiny_clip, "--data", stored)["overall"]
     assert [c["class"] for c in by_name["classes"]] == ["heart", "star", "ring"]
     (tmp_path / "names.txt").write_text("asterisk\nhoop\nsweetheart\n")
-    in_order = measure("--data", stored, "--classes", tmp_path / "names.txt")
+    in_order = measure(tiny_clip, "--data", stored, "--classes", tmp_path / "names.txt")
     (tmp_path / "tabs.txt").write_text("ring\thoop\nstar\tasterisk\nheart\tsweetheart\n")
-    tabbed = measure("--data", stored, "--classes", tmp_path / "tabs.txt")
+    tabbed = measure(tiny_clip, "--data", stored, "--classes", tmp_path / "tabs.txt")
     assert in_order["overall"] == tabbed["overall"]
 
 
 def test_the_rendered_worlds_know_their_factors(measure: Measure) -> None:
-    found = measure("--data", "scenes", "--label", "scene", "--limit", 120)
+    found = measure("--data", "scenes", "--label", "scene", "--limit", 60)
     assert [c["class"] for c in found["classes"]] == list(FACTORS[INDEX["scene"]].values)
     assert found["overall"]["accuracy"]["mean"] > 0.9
-    assert measure("--data", "scenes:images", "--limit", 200)["label"] == "shape"
+    assert found["overall"]["pictures"] == 60
     scenes, _ = spurious_scenes(8, 4)
     items = list(open_images("scenes:spurious", Wanted(attributes=True, limit=8, seed=4)))
     assert [item.factors for item in items] == [scenes.values(i) for i in range(8)]
@@ -385,9 +387,9 @@ def test_just_as_much_as_is_allowed_is_allowed() -> None:
     assert fallen([("x", {})], None) == ()
 
 
-def test_a_model_against_itself(stored: Path, run: Run) -> None:
-    given = ("--data", stored, "--against", "scenes", "--max-drop", 0, "--group", "colour")
-    result = run("eval", "zero-shot", "scenes", *given, "--format", "json")
+def test_a_model_against_itself(stored: Path, tiny_clip: Path, run: Run) -> None:
+    given = ("--data", stored, "--against", tiny_clip, "--max-drop", 0, "--group", "colour")
+    result = run("eval", "zero-shot", tiny_clip, *given, "--format", "json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     for row in (found["overall"], found["worst_group"], *found["classes"], *found["groups"]):
@@ -395,7 +397,8 @@ def test_a_model_against_itself(stored: Path, run: Run) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(stored: Path, run: Run, tmp_path: Path) -> None:
-    given = ("eval", "zero-shot", "--data", stored, "--format", "json")
+    given = ("eval", "zero-shot", "scenes", "--data", stored, "--group", "scene")
+    given = (*given, "--format", "json")
     first, again, other = (run(*given, "--seed", seed).stdout for seed in (1, 1, 2))
     assert first == again
     assert json.loads(first)["overall"]["accuracy"]["mean"] == pytest.approx(
@@ -446,9 +449,9 @@ def test_columns_that_there_are_not(stored: Path, run: Run, pictures: Path) -> N
     ("text", "said"),
     [
         ("star\nring\nheart\nsquare\n", "4 classes for the labels star, ring, heart"),
-        ("star\nring\n", "the label heart of the image 2 is none of the classes"),
+        ("star\nring\n", "the label heart is none of the classes"),
         ("a\nb\n", "2 classes for the labels star, ring, heart"),
-        ("star\ta\nring\tb\n", "the label heart of the image 2 is none of the classes"),
+        ("star\ta\nring\tb\n", "the label heart is none of the classes"),
         ("star\ta\nring\tb\nheart\tc\ncube\td\n", "no picture of the class d"),
         ("star\ta\nring\n", "the class 'ring' has no tab"),
         ("star\nstar\n", "the class star stands there twice"),
@@ -467,7 +470,10 @@ def test_pictures_that_do_not_fit(run: Run, tmp_path: Path) -> None:
     painted(1)[0][0].save(tmp_path / "a.png")
     painted(1)[0][0].save(tmp_path / "b.png")
     table = tmp_path / "list.csv"
-    table.write_text("file_name,label\na.png,star\nb.png,\n")
+    table.write_text("file_name,label\na.png,star\nb.png,ring\nb.png,heart\n")
+    assert "named twice" in refused(run, "--data", table)
+    Image.new("RGB", (9, 9)).save(tmp_path / "c.png")
+    table.write_text("file_name,label\na.png,star\nb.png,\nc.png,ring\n")
     assert "no label for the image b.png" in refused(run, "--data", table)
     table.write_text("file_name,label\na.png,star\nb.png,star\n")
     assert "all pictures are of one class, star" in refused(run, "--data", table)

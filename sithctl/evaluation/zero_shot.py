@@ -58,10 +58,11 @@ def zero_shot(
     check_templates(templates)
     if max_drop is not None and against is None:
         raise UsageError("a drop from what", None, "name the model to compare with by --against")
-    labelling = Labelling.of(images, label, groups, classes)
     encoders = with_words(model, against)
+    labelling = Labelling.of(images, label, groups, classes)
+    labelling.check_values(images)
     seen = see(images, encoders, check=labelling.check, progress=progress)
-    known, truth = labelling.read(seen.known)
+    known, truth = labelling.read([facts[labelling.label] for facts in seen.known])
     chosen = list(templates) or [TEMPLATE]
     right = _right(encoders, seen, known, np.array(truth), chosen)
     names = [encoder.location.name for encoder in encoders]
