@@ -26,6 +26,8 @@ COMMANDS = [
     "eval agreement",
     "eval trust",
     "info",
+    "eval zero-shot",
+    "eval retrieval",
 ]
 
 

@@ -36,16 +36,18 @@ def worst(groups: Sequence[Mapping[str, Array]], name: str, seed: int) -> Record
     Args:
         groups: of each model, what each answer counts, by group.
     """
-    found, draws, where = [], [], []
+    found, draws, where, counts = [], [], [], []
     for by_name in groups:
         means = {group: float(np.mean(values)) for group, values in by_name.items()}
         where.append(min(means, key=means.__getitem__))
+        counts.append(len(by_name[where[-1]]))
         draws.append(resampled_groups(by_name, seed).min(0))
         found.append(interval(means[where[-1]], draws[-1]))
     if len(groups) == 1:
-        return {"group": where[0], **_record(name, found, None)}
+        return {"group": where[0], "pictures": counts[0], **_record(name, found, None)}
     fell = interval(found[0].mean - found[1].mean, draws[0] - draws[1])
-    return {"group": where[0], **_record(name, found, fell), "against_group": where[1]}
+    base = {"against_group": where[1], "against_pictures": counts[1]}
+    return {"group": where[0], "pictures": counts[0], **_record(name, found, fell), **base}
 
 
 def _record(name: str, found: Sequence[Interval], difference: Interval | None) -> Record:
@@ -68,10 +70,11 @@ def columns(name: str, heading: str, model: str, base: str | None) -> tuple[Colu
 
 def base_alone(record: Record, name: str) -> Record:
     """The record as the base's own evaluation has it."""
-    left_out = ("against", "difference", "against_group")
+    left_out = ("against", "difference", "against_group", "against_pictures", "title")
     own = {key: value for key, value in record.items() if key not in left_out}
-    where = {"group": record["against_group"]} if "against_group" in record else {}
-    return {**own, **where, name: record["against"]}
+    for key in ("group", "pictures"):
+        own |= {key: record[f"against_{key}"]} if f"against_{key}" in record else {}
+    return {**own, name: record["against"]}
 
 
 def fallen(records: Iterable[tuple[str, Record]], allowed: float | None) -> tuple[str, ...]:

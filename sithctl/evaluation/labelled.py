@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sithctl.errors import InputError
-from sithctl.kinds import CaptionedImage, ClassNames, Factors
+from sithctl.kinds import CaptionedImage, ClassNames
 from sithctl.sources.columns import need_column
 
 if TYPE_CHECKING:
@@ -79,24 +79,28 @@ class Labelling:
         where = names.source if names else None
         return cls(images.name, chosen, tuple(groups or usual), classes, index, where)
 
+    def check_values(self, images: Images) -> None:
+        """Refuse labels and classes that do not fit, as far as that is known before reading: now,
+        not after an hour of encoding."""
+        there = images.values(self.label)
+        if there is not None:
+            self.read(sorted(there))
+
     def check(self, item: CaptionedImage) -> None:
         """Refuse a picture without a label or a group, or of no class."""
+        known = item.factors or {}
         for column in (self.label, *self.groups):
-            if column not in (item.factors or {}):
+            if column not in known:
                 what = f"no {column} for the image {item.id}"
                 raise InputError(what, self.source, "label every image, or leave it out")
-        label = (item.factors or {})[self.label]
-        if self.classes is not None and label not in self.index:
-            what = f"the label {label} of the image {item.id} is none of the classes"
-            raise InputError(what, self.named or self.source, "add it to --classes, or correct it")
+        self._check_label(known[self.label], f" of the image {item.id}")
 
-    def read(self, known: Sequence[Factors]) -> tuple[tuple[Class, ...], list[int]]:
-        """The classes, and the number of each picture's.
+    def read(self, labels: Sequence[str]) -> tuple[tuple[Class, ...], list[int]]:
+        """The classes, and the number of each label's.
 
         Raises:
             InputError: a class has no picture, there is but one, or labels are bare numbers.
         """
-        labels = [facts[self.label] for facts in known]
         classes, index = self.classes, self.index
         if classes is None:
             found = sorted(set(labels), key=_in_order)
@@ -104,18 +108,28 @@ class Labelling:
                 todo = "name the classes in their order with --classes FILE, a class a line"
                 raise InputError(f"the labels in {self.label} are numbers", self.source, todo)
             classes, index = _classes(tuple(found), None)
+        for label in sorted(set(labels)):
+            self._check_label(label)
         assert classes is not None
         truth = [index[label] for label in labels]
-        empty = [c for i, c in enumerate(classes) if i not in set(truth)]
+        self._check_filled(classes, set(truth))
+        return classes, truth
+
+    def _check_label(self, label: str, where: str = "") -> None:
+        if self.classes is not None and label not in self.index:
+            what = f"the label {label}{where} is none of the classes"
+            raise InputError(what, self.named or self.source, "add it to --classes, or correct it")
+
+    def _check_filled(self, classes: Sequence[Class], there: set[int]) -> None:
+        """Refuse classes without pictures, and a single class."""
+        empty = [c.names[0] for i, c in enumerate(classes) if i not in there]
         if empty:
-            what = f"no picture of the class {empty[0].names[0]}"
-            what += f" nor of {len(empty) - 1} others" if len(empty) > 1 else ""
+            others = f" nor of {len(empty) - 1} others" if len(empty) > 1 else ""
             todo = "raise --limit, or name the classes that there are with --classes"
-            raise InputError(what, self.source, todo)
+            raise InputError(f"no picture of the class {empty[0]}{others}", self.source, todo)
         if len(classes) < 2:
             what = f"all pictures are of one class, {classes[0].names[0]}"
             raise InputError(what, self.source, "give two classes or more")
-        return classes, truth
 
 
 def _classes(

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sithctl.errors import InputError, UsageError
 from sithctl.evaluation.compared import base_alone, columns, fallen, shares
 from sithctl.evaluation.ranks import NEVER, Found, search
 from sithctl.evaluation.results import Column, Evaluation, Progress, Record, Table, Tell, untold
-from sithctl.evaluation.seen import Seen, see, with_words
+from sithctl.evaluation.seen import Seen, see, unit, with_words
 from sithctl.kinds import Array, CaptionedImage
 from sithctl.models import Encoder
 
@@ -139,7 +138,7 @@ class _Side:
 def _side(encoder: Encoder, i: int, seen: Sequence[Seen]) -> _Side:
     numbers: dict[str, int] = {}
     said = [[numbers.setdefault(c, len(numbers)) for c in s.captions] for s in seen]
-    rows = F.normalize(encoder.encode_text(list(numbers)), dim=-1)
+    rows = unit(encoder.encode_text(list(numbers)), encoder)
     texts = torch.stack([rows[torch.tensor(row)] for row in said])
     return _Side(texts, torch.stack([s.features[i] for s in seen]), np.array(said))
 

@@ -70,11 +70,23 @@ def see(
         for encoder, rows, pictures in zip(
             encoders, features, zip(*batch, strict=True), strict=True
         ):
-            rows.append(F.normalize(encoder.encode_prepared(pictures), dim=-1))
+            rows.append(unit(encoder.encode_prepared(pictures), encoder))
         progress(len(captions), images.count)
     if not captions:
         raise nothing(images)
     return Seen(captions, known, [torch.cat(rows) for rows in features])
+
+
+def unit(features: Tensor, encoder: Encoder) -> Tensor:
+    """Rows of norm 1.
+
+    Raises:
+        InputError: a NaN or an infinity among them, which no comparison could be trusted with.
+    """
+    if not torch.isfinite(features).all():
+        what = "the model's features are NaN or infinite"
+        raise InputError(what, encoder.location.name, "check its weights, or use --dtype float32")
+    return F.normalize(features, dim=-1)
 
 
 def with_words(*models: str | Encoder | None) -> list[Encoder]:

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sithctl.errors import UsageError
-from sithctl.evaluation.compared import base_alone, columns, fallen, shares, worst
+from sithctl.evaluation.compared import base_alone, columns, fallen
 from sithctl.evaluation.labelled import Class, Labelling
 from sithctl.evaluation.prompted import TEMPLATE, class_weights, prompts_of
 from sithctl.evaluation.results import Column, Evaluation, Record, Table, Tell, untold
-from sithctl.evaluation.seen import Seen, see, with_words
-from sithctl.kinds import Array, ClassNames, Factors
+from sithctl.evaluation.seen import Seen, see, unit, with_words
+from sithctl.evaluation.tallies import FIGURE, tallies
+from sithctl.kinds import Array, ClassNames
 from sithctl.models import Encoder
 from sithctl.stages.pool import check_templates
 
 if TYPE_CHECKING:
     from sithctl.sources.images import Images
 
-FIGURE = "accuracy"
 SHOWN = 50  # classes on a terminal
-Right = Sequence[Array]  # of each model, (pictures,) bool
 
 
 def zero_shot(
@@ -59,14 +58,15 @@ def zero_shot(
     check_templates(templates)
     if max_drop is not None and against is None:
         raise UsageError("a drop from what", None, "name the model to compare with by --against")
-    labelling = Labelling.of(images, label, groups, classes)
     encoders = with_words(model, against)
+    labelling = Labelling.of(images, label, groups, classes)
+    labelling.check_values(images)
     seen = see(images, encoders, check=labelling.check, progress=progress)
-    known, truth = labelling.read(seen.known)
+    known, truth = labelling.read([facts[labelling.label] for facts in seen.known])
     chosen = list(templates) or [TEMPLATE]
     right = _right(encoders, seen, known, np.array(truth), chosen)
     names = [encoder.location.name for encoder in encoders]
-    records = _records(right, known, np.array(truth), seen.known, labelling, seed)
+    records = tallies(right, known, np.array(truth), seen.known, labelling.groups, seed)
     header = _header(names, labelling, len(truth), chosen, records)
     return Evaluation(
         "zero-shot",
@@ -87,66 +87,9 @@ def _right(
     prompts = [prompts_of(c.names, templates) for c in classes]
     found = []
     for encoder, features in zip(encoders, seen.features, strict=True):
-        weights = class_weights(encoder.encode_text, prompts)
+        weights = unit(class_weights(encoder.encode_text, prompts), encoder)
         found.append((features @ weights.T).argmax(1).numpy() == truth)
     return found
-
-
-def _records(
-    right: Right,
-    classes: Sequence[Class],
-    truth: Array,
-    known: Sequence[Factors],
-    labelling: Labelling,
-    seed: int,
-) -> dict[str, list[Record]]:
-    """Every figure, by the tables' keys."""
-    by_class = [truth == i for i in range(len(classes))]
-    rows = [
-        {"class": c.names[0], "label": c.label, "names": list(c.names), **_of(right, some, seed)}
-        for c, some in zip(classes, by_class, strict=True)
-    ]
-    places = _groups(classes, truth, known, labelling.groups)
-    groups = [{"group": name, **facts, **_of(right, some, seed)} for name, facts, some in places]
-    apart = {name: some for name, _, some in places}
-    if not places:  # then a group is a class
-        apart = {c.names[0]: some for c, some in zip(classes, by_class, strict=True)}
-    lowest = worst([{n: r[some] for n, some in apart.items()} for r in right], FIGURE, seed)
-    overall = _of(right, np.full(len(truth), True), seed)
-    title = f"worst {'group' if places else 'class'}: {lowest['group']}"
-    summary = [
-        {"of": "overall", "title": "overall", **overall},
-        {"of": "worst_group", "title": title, **lowest},
-    ]
-    return {"summary": summary, "groups": groups, "classes": rows}
-
-
-def _of(right: Right, some: Array, seed: int) -> Record:
-    return {"pictures": int(some.sum()), **shares([r[some] for r in right], FIGURE, seed)}
-
-
-def _groups(
-    classes: Sequence[Class], truth: Array, known: Sequence[Factors], columns: Sequence[str]
-) -> list[tuple[str, Record, Array]]:
-    """Each group's name, what makes it, and (pictures,) which belong to it."""
-    if not columns:
-        return []
-    values_of = [tuple(facts[c] for c in columns) for facts in known]
-    keys = list(zip(truth.tolist(), values_of, strict=True))
-    result: list[tuple[str, Record, Array]] = []
-    for key in sorted(set(keys)):
-        number, values = key
-        facts = dict(zip(columns, values, strict=True))
-        called = classes[number].names[0]
-        name = " × ".join([called, *(_said(c, v) for c, v in facts.items())])
-        some = np.array([k == key for k in keys])
-        result.append((name, {"class": called, "attributes": facts}, some))
-    return result
-
-
-def _said(column: str, value: str) -> str:
-    """A bare number says nothing without its column."""
-    return f"{column} {value}" if value.lstrip("-").isdecimal() else value
 
 
 def _header(
@@ -175,11 +118,11 @@ def _tables(
     records: dict[str, list[Record]], data: str, model: str, base: str | None = None
 ) -> tuple[Table, ...]:
     shown = columns(FIGURE, FIGURE, model, base)
-    count = Column("pictures", "pictures", "count")
+    count = () if base else (Column("pictures", "pictures", "count"),)
 
     def table(key: str, title: str, first: str, **more: Any) -> Table:
         name = Column(first, "" if key == "summary" else first, "text")
-        return Table(key, title, (name, count, *shown), records[key], **more)
+        return Table(key, title, (name, *count, *shown), records[key], **more)
 
     return (
         table("summary", f"{model} on {data} · zero-shot", "title", apart="of"),

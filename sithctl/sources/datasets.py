@@ -92,17 +92,23 @@ class Dataset(Images):
                 self._known(row) if self.wanted.attributes else None,
             )
 
+    def values(self, column: str) -> set[str] | None:
+        if not hasattr(self.rows, "__len__"):
+            return None
+        rows = _arriving(self.rows.select_columns([column]), self.name)
+        found = {self._value(column, row[column]) for row in rows}
+        return {value for value in found if value is not None}
+
     def _known(self, row: dict[str, Any]) -> Factors:
-        """The attributes of a row: of a class label its name, and none where it is −1."""
-        known = {}
-        for column, names in self.attributes.items():
-            value = row[column]
-            if names and isinstance(value, int):
-                value = names[value] if 0 <= value < len(names) else None
-            text = attribute(value)
-            if text is not None:
-                known[column] = text
-        return known
+        known = {column: self._value(column, row[column]) for column in self.attributes}
+        return {column: value for column, value in known.items() if value is not None}
+
+    def _value(self, column: str, value: Any) -> str | None:
+        """An attribute's: of a class label its name, and none where it is −1."""
+        names = self.attributes[column]
+        if names and isinstance(value, int):
+            return names[value] if 0 <= value < len(names) else None
+        return attribute(value)
 
     def _name(self, number: int, row: dict[str, Any]) -> str:
         value = row[self.id] if self.id else None

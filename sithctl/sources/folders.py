@@ -60,9 +60,16 @@ class Folder(Images):
     def entries(self) -> Iterator[Entry]:
         for name in self.ids:
             said = self.said.get(name, Said())
-            known = {**_class(name), **(said.attributes or {})} if self.wanted.attributes else None
+            known = self._known(name) if self.wanted.attributes else None
             read = partial(_open, self.folder / name)
             yield Entry(name, read, said.caption, said.detail, known)
+
+    def values(self, column: str) -> set[str]:
+        known = (self._known(name).get(column) for name in self.ids)
+        return {value for value in known if value is not None}
+
+    def _known(self, name: str) -> Factors:
+        return {**_class(name), **(self.said.get(name, Said()).attributes or {})}
 
 
 def pictures(folder: Path) -> list[str]:

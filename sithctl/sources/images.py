@@ -93,6 +93,10 @@ class Images(ABC):
     def entries(self) -> Iterator[Entry]:
         """What there is to read, in order, no more than ``wanted.limit``."""
 
+    def values(self, column: str) -> set[str] | None:
+        """The values of an attribute that there are; None where only reading pictures tells."""
+        return None
+
     def __iter__(self) -> Iterator[CaptionedImage]:
         self.skipped.clear()
         self.reason = ""

@@ -99,6 +99,10 @@ class World(Images):
                     scenes.values(i),
                 )
 
+    def values(self, column: str) -> set[str]:
+        scenes = self.kind.draw(self.count, self.wanted.seed)
+        return set(_values(scenes, FACTORS[INDEX[column]]))
+
     def _texts(self, scenes: Scenes) -> dict[str, list[str]]:
         if not self.wanted.captions:
             return {}
