@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -32,14 +33,27 @@ def codes(**options: object) -> Codes:
 
 
 @cache
+def little_pool() -> Pool:
+    """Every sixth phrase."""
+    whole = pool()
+    assert whole.factors is not None
+    return replace(
+        whole,
+        embeddings=whole.embeddings[::6].copy(),
+        concepts=whole.concepts[::6],
+        factors=whole.factors[::6],
+    )
+
+
+@cache
 def few() -> Codes:
-    """The first vectors of two layers: what is quick to explain again."""
-    return decompose(spectra(), pool(), layers="4-5", options=Options(rank=3))
+    """The first vectors of two layers by a part of the pool: what is quick to explain again."""
+    return decompose(spectra(), little_pool(), layers="4-5", options=Options(rank=3))
 
 
 def saved(folder: Path) -> Path:
-    """``spectra``, ``pool`` and ``few`` codes as files in a folder."""
+    """``spectra``, ``little_pool`` and ``few`` codes as files in a folder."""
     save(spectra(), folder / "spectra")
-    save(pool(), folder / "pool")
+    save(little_pool(), folder / "pool")
     save(few(), folder / "codes")
     return folder

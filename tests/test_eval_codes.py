@@ -49,7 +49,7 @@ def overall(evaluation, figure: str, of: str = "codes") -> dict:
 
 def test_fidelity_is_that_of_the_codes() -> None:
     codes = made.few()
-    found = fidelity(codes, made.pool(), samples=10)
+    found = fidelity(codes, made.little_pool(), samples=10)
     every = np.concatenate([c.fidelity.reshape(-1, 3) for c in codes.layers.values()])
     for i, figure in enumerate(("feature", "residual", "residual_ceiling")):
         record = overall(found, figure)
@@ -63,7 +63,7 @@ def test_fidelity_is_that_of_the_codes() -> None:
 
 def test_chance_of_random_directions_by_hand() -> None:
     """Drawn, read out and coded without any of the code that does it here."""
-    codes, pool = made.few(), made.pool()
+    codes, pool = made.few(), made.little_pool()
     found = overall(fidelity(codes, pool, samples=40, seed=3), "feature", "random")
     drawn = np.random.default_rng(3).standard_normal((40, 128))
     drawn -= drawn.mean(1, keepdims=True)
@@ -104,23 +104,23 @@ def test_explanations_of_random_directions_are_at_chance() -> None:
     random /= np.linalg.norm(random, axis=-1, keepdims=True)
     layer = replace(spectra.layers[5], right=random.astype(np.float32))
     nothing = replace(spectra, layers={5: layer})
-    codes = decompose(nothing, made.pool(), options=Options(rank=8))
-    found = fidelity(codes, made.pool(), spectra=nothing, samples=200)
+    codes = decompose(nothing, made.little_pool(), options=Options(rank=8))
+    found = fidelity(codes, made.little_pool(), spectra=nothing, samples=200)
     for figure in ("feature", "residual"):
         assert overall(found, figure)["percentile"]["random"] == pytest.approx(0.5, abs=0.06)
-    real = fidelity(made.few(), made.pool())
+    real = fidelity(made.few(), made.little_pool())
     assert overall(real, "feature")["percentile"]["random"] > 0.75
 
 
 def test_a_shuffled_coordinate_keeps_its_values() -> None:
-    rows = made.pool().embeddings
+    rows = made.little_pool().embeddings
     mixed = shuffled_coordinates(rows, 0)
     assert np.array_equal(np.sort(rows, axis=0), np.sort(mixed, axis=0))
     assert (rows == mixed).mean() < 0.01
 
 
 def test_the_vectors_themselves_are_coded_where_they_are_at_hand() -> None:
-    codes, pool = made.few(), made.pool()
+    codes, pool = made.few(), made.little_pool()
     given_spectra = fidelity(codes, pool, spectra=made.spectra(), samples=10)
     assert given_spectra.document() == fidelity(codes, pool, samples=10).document()
     assert given_spectra.header["chance"]["shuffled_pool_codes"] == "vectors"
@@ -132,10 +132,10 @@ def test_the_vectors_themselves_are_coded_where_they_are_at_hand() -> None:
 
 
 def test_imported_codes_say_that_their_coder_stands_in() -> None:
-    layer = made.codes().layers[5]
+    layer = made.few().layers[5]
     found = {5: (layer.coefficients[:, :, 0], layer.indices[:, :, 0])}
-    codes = import_codes(made.spectra(), made.pool(), found)
-    evaluation = fidelity(codes, made.pool(), samples=10)
+    codes = import_codes(made.spectra(), made.little_pool(), found)
+    evaluation = fidelity(codes, made.little_pool(), samples=10)
     assert any("imported" in note for note in evaluation.notes)
     assert evaluation.header["chance"]["coder"] == "comp"
     assert options_of(codes) == (Options(pole="+"), False)
@@ -182,7 +182,8 @@ def test_share_of_one_factor_is_at_least_that_of_one_value() -> None:
 
 
 def test_coherence_is_above_chance_and_comp_above_nnomp() -> None:
-    comp, nnomp = coherence(made.codes()), coherence(made.codes(method="nnomp"))
+    ours, theirs = made.codes(), made.codes(method="nnomp")
+    comp, nnomp = coherence(ours, draws=4), coherence(theirs, draws=4)
     for figure in ("similarity", "weighted_similarity", "dominant_factor", "dominant_value"):
         assert overall(comp, figure)["above_chance"]["low"] > 0
         assert overall(comp, figure)["mean"]["low"] > overall(nnomp, figure)["mean"]["high"]
@@ -248,7 +249,15 @@ def test_codes_agree_with_themselves() -> None:
 
 
 def test_two_lambdas_by_hand() -> None:
-    ours, theirs = made.codes(), made.codes(coherence=0.0)
+    ours, theirs = (
+        made.few(),
+        decompose(
+            made.spectra(),
+            made.little_pool(),
+            layers="4-5",
+            options=Options(rank=3, coherence=0.0),
+        ),
+    )
     found = agreement(ours, theirs)
     a, b = Explained.of(ours), Explained.of(theirs)
     jaccard, overlap = [], []
@@ -277,7 +286,7 @@ def test_overlap_is_symmetric_and_1_for_the_same(first: dict, second: dict) -> N
 
 
 def test_two_pools_are_compared_by_label_alone_whatever_its_case() -> None:
-    pool = made.pool()
+    pool = made.little_pool()
     order = np.random.default_rng(0).permutation(len(pool.concepts))
     moved = replace(
         pool,
@@ -292,7 +301,9 @@ def test_two_pools_are_compared_by_label_alone_whatever_its_case() -> None:
 
 
 def test_one_pole_and_fewer_layers_are_compared_and_told() -> None:
-    plus = decompose(made.spectra(), made.pool(), layers="5", options=Options(pole="+", rank=2))
+    plus = decompose(
+        made.spectra(), made.little_pool(), layers="5", options=Options(pole="+", rank=2)
+    )
     found = agreement(made.few(), plus)
     assert found.header["layers"] == [5]
     assert found.header["poles"] == ["+"]
@@ -403,7 +414,8 @@ def test_spectra_that_are_not_the_codes_own_are_refused(
     }
     for word, changes in wrong.items():
         save(replace(spectra, **changes), tmp_path / "spectra")
-        result = run("eval", "fidelity", folder / "codes", "--spectra", tmp_path / "spectra")
+        files = ("--pool", folder / "pool", "--spectra", tmp_path / "spectra")
+        result = run("eval", "fidelity", folder / "codes", *files)
         assert result.exit_code == 3, result.output
         assert len(result.stderr.splitlines()) == 1
         assert word in result.stderr

@@ -100,7 +100,7 @@ def test_the_coder_gives_the_very_codes_again() -> None:
     options, repeatable = options_of(codes)
     vectors = vectors_explained(codes, made.spectra())
     targets = centred_features(vectors, codes.readout, torch.from_numpy(codes.mean).double())
-    found = code(targets, own_dictionary(codes, made.pool()), options)
+    found = code(targets, own_dictionary(codes, made.little_pool()), options)
     rows = Explained.of(codes)
     assert repeatable
     assert np.array_equal(found.indices.numpy(), rows.indices)
@@ -159,7 +159,7 @@ def test_poles_that_say_the_same_are_no_explanation() -> None:
     }
     same = replace(codes, layers=layers)
     assert poles_overlap(Explained.of(same)) == pytest.approx(1)
-    found = grade(same, made.spectra(), made.pool(), repeats=2, samples=20)
+    found = grade(same, made.spectra(), made.little_pool(), repeats=2, samples=20)
     assert set(found.grades) == {4}
     plus = replace(codes, parameters=codes.parameters | {"poles": ["+"]})
     assert np.isnan(poles_overlap(replace(Explained.of(plus), poles=1))).all()
@@ -168,16 +168,16 @@ def test_poles_that_say_the_same_are_no_explanation() -> None:
 def test_imported_codes_are_no_better_than_b() -> None:
     layer = made.few().layers[5]
     found = {5: (layer.coefficients[:, :, 0], layer.indices[:, :, 0])}
-    codes = import_codes(made.spectra(), made.pool(), found)
-    evaluation = trust(codes, made.spectra(), made.pool(), samples=20)
+    codes = import_codes(made.spectra(), made.little_pool(), found)
+    evaluation = trust(codes, made.spectra(), made.little_pool(), samples=20)
     records = evaluation.table("explanations").records
     assert all("untested" in r["reasons"] and r["grade"] != "A" for r in records)
     assert any("stability is not tested" in note for note in evaluation.notes)
 
 
 def test_to_grade_again_is_to_grade_anew() -> None:
-    first = grade(made.few(), made.spectra(), made.pool(), repeats=2, samples=20)
-    again = grade(first.codes, made.spectra(), made.pool(), repeats=2, samples=20)
+    first = grade(made.few(), made.spectra(), made.little_pool(), repeats=2, samples=20)
+    again = grade(first.codes, made.spectra(), made.little_pool(), repeats=2, samples=20)
     assert again.codes.digest == first.codes.digest != made.few().digest
     assert ungraded(first.codes).digest == made.few().digest
     assert [s["stage"] for s in again.codes.history].count("eval trust") == 1
@@ -187,7 +187,7 @@ def test_another_mean_is_refused() -> None:
     codes = made.few()
     other = Mean(codes.model, (), codes.mean.astype(float) * 0.5, 1)
     with pytest.raises(InputError, match="not the codes' own"):
-        grade(codes, made.spectra(), made.pool(), other)
+        grade(codes, made.spectra(), made.little_pool(), other)
 
 
 # --- the file and what shows it ---
