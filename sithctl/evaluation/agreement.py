@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from sithctl.errors import InputError
 from sithctl.evaluation.bootstrap import Interval, interval, resampled
+from sithctl.evaluation.common import Place, Shared, check_alike, pool_of
 from sithctl.evaluation.explained import mean_along, mean_of
 from sithctl.evaluation.results import Column, Evaluation, Progress, Record, Table, Tell, untold
 from sithctl.kinds import Array, Codes
 
 PERMUTATIONS = 20
-ROUNDING = 1e-3  # of singular values computed twice
 
 Named = Mapping[str | int, float]  # a concept's share of its explanation
 MEASURES = ("jaccard", "overlap")
@@ -47,9 +45,9 @@ def agreement(
     Raises:
         InputError: codes of other weights or sides, or without a layer and pole in common.
     """
-    _check(codes, other)
-    shared = _Shared.of(codes, other)
-    ways = ["label", "index"] if _pool(codes) == _pool(other) is not None else ["label"]
+    check_alike(codes, other)
+    shared = Shared.of(codes, other)
+    ways = ["label", "index"] if pool_of(codes) == pool_of(other) is not None else ["label"]
     steps = Progress(progress, len(ways) * (permutations + 1))
     found, beside = {}, {}
     for way in ways:
@@ -72,81 +70,7 @@ def agreement(
     return Evaluation("agreement", header, tables, _notes(codes, other, shared))
 
 
-def _check(codes: Codes, other: Codes) -> None:
-    where = f"codes of {codes.model.name} and of {other.model.name}"
-    todo = "give two codes of the same vectors"
-    for name in ("side", "plain"):
-        ours, theirs = codes.parameters[name], other.parameters[name]
-        if ours != theirs:
-            raise InputError(f"{name} is {ours} in one and {theirs} in the other", where, todo)
-    if codes.model.space != other.model.space:
-        raise InputError("the codes are of different models", where, todo)
-    common = sorted(codes.layers.keys() & other.layers.keys())
-    if not common:
-        raise InputError("no layer in common", where, "decompose the same layers")
-    if not set(codes.poles) & set(other.poles):
-        raise InputError("no pole in common", where, "decompose the same poles")
-    for layer in common:
-        ours, theirs = codes.model.layers.get(layer), other.model.layers.get(layer)
-        if ours != theirs or not _same_sigma(codes, other, layer):
-            raise InputError(f"layer {layer} has other weights in the two", where, todo)
-
-
-def _same_sigma(codes: Codes, other: Codes, layer: int) -> bool:
-    """A difference of two models has no digests: its singular values tell it from others."""
-    first, second = codes.layers[layer].singular_values, other.layers[layer].singular_values
-    rank = min(first.shape[1], second.shape[1])
-    if len(first) != len(second):
-        return False
-    close = np.isclose(first[:, :rank], second[:, :rank], rtol=ROUNDING, atol=1e-6)
-    return bool(close.all())
-
-
-def _pool(codes: Codes) -> str | None:
-    """The digest of the pool that codes were made with."""
-    made = [stage for stage in codes.history if stage["stage"] == "decompose"]
-    digest: str | None = made[-1]["inputs"].get("pool") if made else None
-    return digest
-
-
-@dataclass(frozen=True)
-class _Shared:
-    """What both codes explain.
-
-    Attributes:
-        places: (layer, head, sv, pole sign) of n explanations; those of one vector side by side.
-        sigma: (n,) singular values.
-    """
-
-    layers: list[int]
-    poles: list[str]
-    places: list[tuple[int, int, int, str]]
-    sigma: Array
-
-    @classmethod
-    def of(cls, codes: Codes, other: Codes) -> _Shared:
-        layers = sorted(codes.layers.keys() & other.layers.keys())
-        poles = [pole for pole in codes.poles if pole in other.poles]
-        places, sigma = [], []
-        for layer in layers:
-            values = codes.layers[layer].singular_values
-            rank = min(values.shape[1], other.layers[layer].singular_values.shape[1])
-            for head in range(len(values)):
-                for sv in range(rank):
-                    places += [(layer, head, sv, pole) for pole in poles]
-                    sigma += [float(values[head, sv])] * len(poles)
-        return cls(layers, poles, places, np.array(sigma))
-
-    def permutations(self, count: int, seed: int) -> list[Array]:
-        """(n,) orders that move whole vectors: + stays +, since all of one sign share a part."""
-        rng, poles = np.random.default_rng(seed), len(self.poles)
-        moved = [rng.permutation(len(self.places) // poles) for _ in range(count)]
-        return [(m[:, None] * poles + np.arange(poles)).ravel() for m in moved]
-
-
-def _explanations(
-    codes: Codes, places: Sequence[tuple[int, int, int, str]], by_index: bool
-) -> list[Named]:
+def _explanations(codes: Codes, places: Sequence[Place], by_index: bool) -> list[Named]:
     labels = dict(zip(codes.concepts.indices.tolist(), codes.concepts.labels, strict=True))
     result: list[Named] = []
     for layer, head, sv, pole in places:
@@ -186,7 +110,7 @@ def alike(first: Named, second: Named) -> tuple[float, float]:
 
 
 def _overall(
-    shared: _Shared, found: Mapping[str, Array], beside: Mapping[str, Array], seed: int
+    shared: Shared, found: Mapping[str, Array], beside: Mapping[str, Array], seed: int
 ) -> Table:
     records: list[Record] = []
     for way, figures in found.items():
@@ -227,7 +151,7 @@ def _average(values: Array, weights: Array) -> float | None:
     return float(np.average(values[known], weights=weights[known]))
 
 
-def _heads(shared: _Shared, figures: Array) -> Table:
+def _heads(shared: Shared, figures: Array) -> Table:
     heads = np.array([place[:2] for place in shared.places])
     records: list[Record] = []
     for layer, head in np.unique(heads, axis=0).tolist():
@@ -250,7 +174,7 @@ def _heads(shared: _Shared, figures: Array) -> Table:
     return Table("heads", "Agreement by head, matched by label", columns, records)
 
 
-def _notes(codes: Codes, other: Codes, shared: _Shared) -> tuple[str, ...]:
+def _notes(codes: Codes, other: Codes, shared: Shared) -> tuple[str, ...]:
     notes = ["chance: the second codes' explanations put to other vectors at random"]
     left = (set(codes.layers) | set(other.layers)) - set(shared.layers)
     if left:

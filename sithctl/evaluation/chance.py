@@ -67,13 +67,16 @@ def is_centred(codes: Codes) -> bool:
 
 
 def shuffled(pool: Pool, seed: int) -> Tensor:
-    """The pool, (M, features) centred unit rows, with each coordinate's values permuted among
-    concepts: every coordinate keeps its distribution, and no concept its meaning."""
+    """The pool with shuffled coordinates, as (M, features) centred unit rows."""
+    unit = F.normalize(torch.from_numpy(pool.embeddings).float(), dim=-1).numpy()
+    return centre_pool(shuffled_coordinates(unit, seed))[0]
+
+
+def shuffled_coordinates(rows: Array, seed: int) -> Array:
+    """Each coordinate's values permuted among rows: every coordinate keeps its distribution, and no
+    concept its meaning."""
     rng = np.random.default_rng(seed)
-    rows = F.normalize(torch.from_numpy(pool.embeddings).float(), dim=-1).numpy()
-    for column in range(rows.shape[1]):
-        rows[:, column] = rng.permutation(rows[:, column])
-    return centre_pool(rows)[0]
+    return np.stack([rng.permutation(column) for column in rows.T], axis=1)
 
 
 def percentiles(values: Array, chance: Array) -> Array:

@@ -105,7 +105,11 @@ def spectra_at_hand(codes: Codes) -> Spectra | None:
     tower, plain = codes.architecture.get("tower", "vision"), codes.parameters["plain"]
     if open_model(name, tower=tower).space != codes.model.space:
         return None
-    return svd(fold(name, sorted(codes.layers), tower=tower, plain=plain))
+    heads = fold(name, sorted(codes.layers), tower=tower, plain=plain)
+    known = codes.model.layers
+    if any(heads.model.layers[layer] != known.get(layer) for layer in codes.layers):
+        return None  # an edited copy in a folder of the same name
+    return svd(heads)
 
 
 def own_mean(codes: Codes, mean: Mean | None) -> Mean:
