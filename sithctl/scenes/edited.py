@@ -8,8 +8,8 @@ the one whose value-output energy is nearest to the edit's.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sithctl.kinds import Change, Codes, Plan
 from sithctl.models import load_encoder, open_model
+from sithctl.models.live import edited
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES
 from sithctl.scenes.model import pixels
 from sithctl.scenes.zero_shot import EncodePictures, EncodeText, Groups, accuracy, spurious
@@ -38,9 +39,6 @@ class Bench:
         self.codes = codes
         self.model = open_model("scenes")
         self.encoder = load_encoder("scenes")
-        module = self.encoder.model  # type: ignore[attr-defined]
-        self.load: Callable[[dict[str, Tensor]], object] = module.load_state_dict
-        self.original = {name: t.clone() for name, t in module.state_dict().items()}
 
     def suppressed(self, words: Iterable[str], most: int) -> list[Change]:
         """What ``sithctl edit --suppress WORDS --max-vectors MOST`` plans."""
@@ -62,14 +60,9 @@ class Bench:
         with self._edited(changes):
             return spurious(*self._towers, n=PAIRS, seed=SEED)
 
-    @contextmanager
-    def _edited(self, changes: list[Change]) -> Iterator[None]:
+    def _edited(self, changes: list[Change]) -> AbstractContextManager[None]:
         changed = edit(self.model, Plan.of(changes)).changed if changes else {}
-        self.load(self.original | changed)
-        try:
-            yield
-        finally:
-            self.load(self.original)
+        return edited(self.encoder, self.model, changed)
 
     @property
     def _towers(self) -> tuple[EncodeText, EncodePictures]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from sithctl.commands.common import command
+from sithctl.commands.evaluation.drift import drift
 
 app = typer.Typer(
     name="eval",
@@ -16,7 +17,7 @@ app = typer.Typer(
 )
 
 # In the order of the manual.
-TASKS: tuple[Callable[..., None], ...] = ()
+TASKS: tuple[Callable[..., None], ...] = (drift,)
 
 for _task in TASKS:
     app.command(_task.__name__.replace("_", "-"))(command(_task, "eval"))
