@@ -22,6 +22,8 @@ COMMANDS = [
     "edit",
     "judge",
     "info",
+    "eval effect",
+    "eval drift",
 ]
 
 

@@ -10,7 +10,7 @@ from sithctl.errors import InputError
 if TYPE_CHECKING:
     from sithctl.evaluation.results import Evaluation
 
-TASKS: tuple[str, ...] = ("drift",)
+TASKS: tuple[str, ...] = ("effect", "drift")
 
 
 def evaluate(task: str, *inputs: Any, **options: Any) -> Evaluation:

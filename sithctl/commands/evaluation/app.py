@@ -8,6 +8,7 @@ import typer
 
 from sithctl.commands.common import command
 from sithctl.commands.evaluation.drift import drift
+from sithctl.commands.evaluation.effect import effect
 
 app = typer.Typer(
     name="eval",
@@ -17,7 +18,7 @@ app = typer.Typer(
 )
 
 # In the order of the manual.
-TASKS: tuple[Callable[..., None], ...] = (drift,)
+TASKS: tuple[Callable[..., None], ...] = (effect, drift)
 
 for _task in TASKS:
     app.command(_task.__name__.replace("_", "-"))(command(_task, "eval"))
