@@ -252,11 +252,7 @@ def _summary(overall: Record, title: str) -> Table:
         ("effect / effect of random directions", overall["ratio"], 1.0),
         ("effect / effect along other explanations", overall["others_ratio"], 1.0),
         ("share of random directions beaten", overall["beats"], 0.5),
-        (
-            "share of ‖Δf‖² along the explanation",
-            overall["share"],
-            (random_share or {}).get("mean"),
-        ),
+        ("share of ‖Δf‖² along the explanation", overall["share"], by_chance),
     ]
     records = [{"figure": name, "mean": mean, "chance": by} for name, mean, by in rows]
     columns = (
