@@ -46,7 +46,7 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-SMALL = ("--layer", "5", "--head", "4-5", "--limit", "6", "--draws", "20")
+SMALL = ("--layer", "5", "--head", "4-5", "--limit", "3", "--draws", "20")
 
 
 def found(run: Run, *arguments: object) -> dict:
@@ -94,9 +94,9 @@ def test_figures_are_those_of_the_written_model(
 
 def test_explanations_say_more_than_chance(run: Run, codes: Path) -> None:
     """And codes whose explanations were dealt to other vectors say no more than chance does."""
-    options = ("--limit", 24, "--draws", 40, "--top", 2)
+    options = ("--limit", 8, "--draws", 40, "--top", 1)
     true = found(run, "scenes", codes, *options)["overall"]
-    assert true["units"] == 16
+    assert true["units"] == 8
     assert true["ratio"]["low"] > 1.3
     assert true["beats"]["mean"] > 0.8
     known = load(codes, Codes)
@@ -115,7 +115,9 @@ def test_the_command(run: Run, codes: Path, tmp_path: Path) -> None:
     again = run("eval", "effect", codes, *SMALL, "--format", "json", "-o", tmp_path / "e.json")
     assert again.exit_code == 0, again.output
     assert (tmp_path / "e.json").read_text() == first.stdout
-    piped = run("eval", "effect", "scenes", *SMALL, "--format", "json", stdin=codes.read_bytes())
+    piped = run(
+        "eval", "effect", "scenes", "-", *SMALL, "--format", "json", stdin=codes.read_bytes()
+    )
     assert piped.stdout == first.stdout
     document = json.loads(first.stdout)
     assert [r["place"] for r in document["units"]] == [
@@ -126,13 +128,13 @@ def test_the_command(run: Run, codes: Path, tmp_path: Path) -> None:
     seeded = found(run, "scenes", codes, *SMALL, "--data", "scenes:images", "--seed", "1")
     assert seeded["units"][0]["random"] != document["units"][0]["random"]
     table = run("eval", "effect", "scenes", codes, *SMALL).stdout
-    for word in ("by chance", "Heads, strongest first", "× others", "6 pictures"):
+    for word in ("by chance", "Heads, strongest first", "× others", "3 pictures"):
         assert word in table
 
 
 def test_a_model_without_a_text_tower_is_left_as_it_was(pictures: Path) -> None:
     encoder = load_encoder("scenes-vit")
-    captioned = open_images("scenes:images", Wanted(captions=True, limit=60))
+    captioned = open_images("scenes:images", Wanted(captions=True, limit=24))
     explained = decompose(svd(fold("scenes-vit", "-1"), rank=2), encode_pool(captioned, encoder))
     before = {name: t.clone() for name, t in encoder.tensors().items()}
     some = [encoder.prepare(Image.open(p)) for p in sorted(pictures.iterdir())[:4]]
