@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from sithctl.views.figures import as_svg
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``reproduce all --short`` writes; the seed is not one that anything was chosen on."""
     from typer.testing import CliRunner
 
@@ -31,7 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "exit-code").write_text(str(result.exit_code))
     (folder / "stdout").write_text(result.stdout)
     (folder / "stderr").write_text(result.stderr)
-    yield folder
+    return folder
 
 
 def document(results: Path, name: str) -> dict[str, Any]:

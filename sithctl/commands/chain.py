@@ -16,7 +16,7 @@ from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
 from sithctl.kinds.base import digest_of
-from sithctl.models.locate import BUNDLED, CHECKPOINTS, locate
+from sithctl.models.locate import BUNDLED, CHECKPOINTS, is_adapter, locate
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.sources.texts import read_texts
 from sithctl.stages.layers import select_layers
@@ -85,11 +85,14 @@ class Chain:
     def _model_digest(self) -> list[str]:
         """Digests of the files that make the model what it is."""
         place = BUNDLED.get(self.model, Path(self.model))
-        if not place.is_dir():
-            place = locate(self.model).weights
-        files = [f for f in _beside(place) if f.is_file()]
+        files: list[Path] = []
+        if not place.is_dir() or is_adapter(place):
+            found = locate(self.model)
+            place, files = found.weights, [] if found.adapter is None else _beside(found.adapter)
+        files = [f for f in (*files, *_beside(place)) if f.is_file()]
         digests = [f"{f.name}:{file_digest(f)}" for f in files]
-        name = place.resolve().name if Path(self.model).exists() else self.model
+        given = Path(self.model)
+        name = given.resolve().name if given.exists() else self.model
         return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
 
     def _recipe(self, layer: int) -> dict[str, Any]:

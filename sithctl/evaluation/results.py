@@ -16,8 +16,9 @@ class Column:
     Attributes:
         key: of the records; ``a.b`` is ``record["a"]["b"]``.
         heading: what people read.
-        show: one of ``views.evaluation.SHOW``: ``text``, ``count``, ``figure``, ``share`` (a
-            percentage), ``points`` (a signed difference in percentage points), ``flag``.
+        show: one of ``views.evaluation.SHOW``: ``text``, ``count``, ``figure``, ``fine`` (four
+            digits), ``share`` (a percentage), ``points`` (a signed difference in percentage
+            points), ``flag``.
     """
 
     key: str

@@ -15,8 +15,10 @@ TASKS: tuple[str, ...] = (
     "coherence",
     "agreement",
     "trust",
+    "effect",
     "zero-shot",
     "retrieval",
+    "drift",
 )
 
 

@@ -4,8 +4,8 @@ do as much at random. ``python -m sithctl.scenes.edited`` prints the README's ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from sithctl.evaluation.prompted import EncodeText
 from sithctl.kinds import Array, Change, Codes, Plan
 from sithctl.models import load_encoder, open_model
+from sithctl.models.live import edited
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES
 from sithctl.scenes.model import pixels
 from sithctl.scenes.zero_shot import EncodePictures, Groups, accuracy, spurious
@@ -35,9 +36,6 @@ class Bench:
         self.codes = codes
         self.model = open_model("scenes")
         self.encoder = load_encoder("scenes")
-        module = self.encoder.model  # type: ignore[attr-defined]
-        self.load: Callable[[dict[str, Tensor]], object] = module.load_state_dict
-        self.original = {name: t.clone() for name, t in module.state_dict().items()}
 
     def suppressed(self, words: Iterable[str], most: int) -> list[Change]:
         """What ``sithctl edit --suppress WORDS --max-vectors MOST`` plans."""
@@ -59,14 +57,9 @@ class Bench:
         with self._edited(changes):
             return spurious(*self._towers, n=PAIRS, seed=SEED)
 
-    @contextmanager
-    def _edited(self, changes: list[Change]) -> Iterator[None]:
+    def _edited(self, changes: list[Change]) -> AbstractContextManager[None]:
         changed = edit(self.model, Plan.of(changes)).changed if changes else {}
-        self.load(self.original | changed)
-        try:
-            yield
-        finally:
-            self.load(self.original)
+        return edited(self.encoder, self.model, changed)
 
     @property
     def _towers(self) -> tuple[EncodeText, EncodePictures]:
@@ -123,23 +116,6 @@ def suppress(on: Bench, factor: str, before: dict[str, float]) -> Suppressed:
     after, control = on.accuracy(changes), on.accuracy(on.at_random(changes))
     drops = {name: before[name] - after[name] for name in NAMES}
     return Suppressed(len(changes), drops, before[factor] - control[factor])
-
-
-@dataclass(frozen=True)
-class Unbiased:
-    """All scenes' words suppressed, which the spurious pair leans on; and random edits."""
-
-    vectors: int
-    before: Groups
-    after: Groups
-    at_random: list[Groups]
-
-
-def unbias(on: Bench, controls: int = CONTROLS) -> Unbiased:
-    """Suppress the scenes, as the paper does for Waterbirds, and as much at random."""
-    changes = on.suppressed(all_words("scene"), SCENE_VECTORS)
-    random_ones = [on.pair(on.at_random(changes, seed)) for seed in range(controls)]
-    return Unbiased(len(changes), on.pair([]), on.pair(changes), random_ones)
 
 
 def as_markdown(before: dict[str, float], rows: dict[str, Suppressed], pair: Unbiased) -> str:

@@ -115,6 +115,7 @@ SHOW: dict[str, Callable[[Any], str]] = {
     "text": _text,
     "count": lambda value: f"{value:,}",
     "figure": lambda value: f"{value:.2f}".replace("-", "−"),
+    "fine": lambda value: f"{value:.4f}".replace("-", "−"),
     "share": lambda value: f"{100 * value:.1f}%".replace("-", "−"),
     "points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
     "flag": lambda value: "yes" if value else "no",

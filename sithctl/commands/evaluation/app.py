@@ -9,6 +9,8 @@ import typer
 from sithctl.commands.common import command
 from sithctl.commands.evaluation.agreement import agreement
 from sithctl.commands.evaluation.coherence import coherence
+from sithctl.commands.evaluation.drift import drift
+from sithctl.commands.evaluation.effect import effect
 from sithctl.commands.evaluation.fidelity import fidelity
 from sithctl.commands.evaluation.retrieval import retrieval
 from sithctl.commands.evaluation.trust import trust
@@ -27,8 +29,10 @@ TASKS: tuple[Callable[..., None], ...] = (
     coherence,
     agreement,
     trust,
+    effect,
     zero_shot,
     retrieval,
+    drift,
 )
 
 for _task in TASKS:

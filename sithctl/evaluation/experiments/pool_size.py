@@ -15,8 +15,8 @@ PAPER = {
 }
 SHOWN = {"fidelity": "these vectors", "random": "random directions", "shuffled": "shuffled pool"}
 NOTE = (
-    "fidelity of scenes-vit's vectors by five scenes each. A shuffled pool may lie higher: its rows "
-    "point everywhere, those of real pictures only where pictures lie"
+    "fidelity of scenes-vit's vectors by five scenes each. A shuffled pool may lie higher: its "
+    "rows point everywhere, those of real pictures only where pictures lie"
 )
 
 
