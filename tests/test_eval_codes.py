@@ -25,13 +25,15 @@ from sithctl.evaluation.explained import Explained
 from sithctl.evaluation.factors import dominant_share, factor_names
 from sithctl.evaluation.fidelity import fidelity
 from sithctl.evaluation.matching import options_of, vectors_explained
-from sithctl.kinds import Codes, Pool
+from sithctl.evaluation.trust import trust
+from sithctl.kinds import Codes, Identity, Pool, Readout, Step
 from sithctl.kinds.scores import Score
 from sithctl.pursuit import sparse_code
 from sithctl.stages.centring import centre_pool
 from sithctl.stages.decompose import decompose
 from sithctl.stages.imported import import_codes
 from sithctl.stages.options import Options
+from sithctl.views.evaluation import as_json
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,19 @@ def test_imported_codes_say_that_their_coder_stands_in() -> None:
     assert any("imported" in note for note in evaluation.notes)
     assert evaluation.header["chance"]["coder"] == "comp"
     assert options_of(codes) == (Options(pole="+"), False)
+
+
+def test_a_read_out_that_cannot_be_undone_has_no_residual_figures() -> None:
+    steps = (*made.spectra().readout.steps, Step("linear", {"weight": np.eye(48)}))
+    spectra = replace(made.spectra(), readout=Readout(steps))
+    pool = replace(made.little_pool(), model=Identity("far", made.spectra().model.space))
+    codes = decompose(spectra, pool, layers="5", options=Options(rank=2))
+    found = fidelity(codes, pool, spectra=spectra, samples=10)
+    assert {r["figure"] for r in found.table("overall").records} == {"feature"}
+    assert found.table("heads").records[0]["residual"] is None
+    assert any("no residual fidelity" in note for note in found.notes)
+    assert "NaN" not in as_json(found)
+    assert trust(codes, spectra, pool, repeats=2, samples=10).table("grades").records
 
 
 @settings(max_examples=50)

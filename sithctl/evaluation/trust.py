@@ -41,6 +41,8 @@ def report(trusted: Trust) -> Evaluation:
         **trusted.settings,
     }
     notes = [STABILITY] if trusted.repeatable else [IMPORTED, UNTESTED]
+    if trusted.codes.parameters["method"] in ("top-k", "nearest"):
+        notes.append(ONE_BY_ONE)
     tables = (_grades(trusted), _reasons(trusted), _heads(trusted), _explanations(trusted))
     return Evaluation("trust", header, tables, tuple(notes))
 
@@ -48,6 +50,10 @@ def report(trusted: Trust) -> Evaluation:
 STABILITY = (
     "stability: how much of an explanation comes again from random halves of the pool, of what the "
     "half keeps; percentile: of its fidelity among random directions'"
+)
+ONE_BY_ONE = (
+    "this method picks each concept for itself, whatever else is there: it is stable by nature, "
+    "which says nothing for its explanations"
 )
 UNTESTED = "stability is not tested, and no grade is better than B"
 
