@@ -162,7 +162,7 @@ def _show(found: Reproduction, format: Format) -> None:  # noqa: A002
     if format is Format.markdown:
         output.text(view.as_markdown(found.shown()))
     else:
-        output.table(view.tables(found.shown()))
+        output.table(view.tables(found.shown(), output.width))
 
 
 def _print_json(found: Sequence[Reproduction]) -> None:

@@ -49,6 +49,11 @@ class Output:
         """Something for people, on standard output."""
         Console(highlight=False, soft_wrap=False).print(renderable)
 
+    @property
+    def width(self) -> int:
+        """Of standard output, in columns."""
+        return Console().width
+
     def note(self, message: str) -> None:
         """A word beside the data; silent with ``--quiet``."""
         if not self.quiet:

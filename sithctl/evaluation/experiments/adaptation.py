@@ -36,7 +36,7 @@ def run(lab: Lab) -> Reproduction:
         {"base_weight_on_the_factor": {row["factor"]: row["base"] for row in rows}},
         tuple(lab.commands),
         _claims(rows),
-        (_table(rows),),
+        (_table(rows), _drift(rows)),
         (),
         (NOTE,),
         lab.seed,
@@ -109,4 +109,18 @@ def _table(rows: list[Record]) -> Table:
         Column("accuracy.against.mean", "accuracy", "share"),
         Column("accuracy.accuracy.mean", "tuned", "share"),
     )
-    return Table("rows", "What fine-tuning changed", columns, rows)
+    return Table("rows", "What fine-tuning changed, as concepts say", columns, rows)
+
+
+def _drift(rows: list[Record]) -> Table:
+    columns = (
+        Column("factor", "task", "text"),
+        Column("way", "way", "text"),
+        Column("drift.change", "‖ΔW‖/‖W‖", "share"),
+        Column("drift.mean_angle.right", "angle, °"),
+        Column("drift.matched", "matched cos.", "fine"),
+        Column("drift.reweighting", "reweighting", "share"),
+        Column("drift.rotation", "rotation", "share"),
+        Column("drift.new", "new directions", "share"),
+    )
+    return Table("drift", "What fine-tuning changed, as matrices", columns, rows)
