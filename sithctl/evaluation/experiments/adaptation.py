@@ -8,7 +8,9 @@ from sithctl.evaluation.lab import Lab
 from sithctl.evaluation.reproduction import Claim, Reproduction
 from sithctl.evaluation.results import Column, Record, Table
 
-FACTORS, FEW = ("shape", "colour"), ("shape",)
+RUNS = (("shape", "whole"), ("shape", "lora"), ("colour", "lora"))
+FEW = RUNS[:2]
+OPTION = {"whole": "", "lora": "--lora "}
 RANK = 4  # vectors of each head's difference that are explained
 PAPER = {
     "setting": "ViT-L/14 fine-tuned on Flowers, Waterbirds and others, whole and by LoRA",
@@ -25,10 +27,7 @@ def run(lab: Lab) -> Reproduction:
     """Fine-tune on a factor, whole and by LoRA; compare heads; explain the difference."""
     lab.chain()
     lab.run(f"sithctl decompose spectra.safetensors --pool pool.h5 --rank {RANK} -o base-{RANK}.h5")
-    rows = []
-    for factor in FEW if lab.short else FACTORS:
-        for way, option in (("whole", ""), ("lora", "--lora ")):
-            rows.append(_measured(lab, factor, way, option))
+    rows = [_measured(lab, factor, way) for factor, way in (FEW if lab.short else RUNS)]
     return Reproduction(
         "adaptation",
         PAPER,
@@ -43,11 +42,11 @@ def run(lab: Lab) -> Reproduction:
     )
 
 
-def _measured(lab: Lab, factor: str, way: str, option: str) -> Record:
+def _measured(lab: Lab, factor: str, way: str) -> Record:
     name = f"{factor}-{way}"
     steps = 40 if lab.short else 80
     lab.run(
-        f"python -m sithctl.scenes.adapt --factor {factor} {option}--steps {steps} "
+        f"python -m sithctl.scenes.adapt --factor {factor} {OPTION[way]}--steps {steps} "
         f"--seed {lab.seed} --out {name}"
     )
     lab.run(f"sithctl fold {name} -o {name}-heads.safetensors")

@@ -63,7 +63,7 @@ def _measured(lab: Lab, task: str, way: str) -> Record:
         f"sithctl edit scenes --codes codes.h5 --pool pool.h5 --task {task}s.txt {WAYS[way]} "
         f"-o {folder}"
     )
-    pictures = 300 if lab.short else 2000
+    pictures = 300 if lab.short else 1500
     found = lab.measure(
         f"sithctl eval zero-shot {folder} --against scenes --data scenes:images --label {task} "
         f"--classes {task}s.txt --limit {pictures} --seed {lab.seed}"

@@ -59,7 +59,7 @@ NOTE = (
 
 def _accuracy(lab: Lab, model: str) -> dict[str, Any]:
     """Overall, of the worst group, and of each."""
-    pictures = 1000 if lab.short else 4000
+    pictures = 1000 if lab.short else 2000
     templates = " ".join(f'--template "{template}"' for template in TEMPLATES)
     found = lab.measure(
         f"sithctl eval zero-shot {model} --data scenes:spurious --limit {pictures} "
