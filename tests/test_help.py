@@ -81,3 +81,23 @@ def test_completions_are_scripts_that_parse(name: str, shell) -> None:
 def test_completion_answers_with_commands(shell) -> None:
     words = 'COMP_WORDS="sithctl de" COMP_CWORD=1 _SITHCTL_COMPLETE=complete_bash sithctl'
     assert shell(words).stdout.split() == [b"decompose"]
+
+
+def test_the_registry_says_what_the_modules_say() -> None:
+    """Stubs in a list of commands, and the commands themselves."""
+    from sithctl.commands.registry import COMMANDS, load
+
+    for name, (_, summary) in COMMANDS.items():
+        first = load(name).help.strip().split("\n\n")[0]
+        assert " ".join(first.split()) == summary, name
+
+
+def test_help_loads_no_command_and_no_torch(shell) -> None:
+    found = shell(
+        'python -c \'import sys; sys.argv = ["sithctl", "--help"]; '
+        "from sithctl.commands.app import main\n"
+        "try: main()\n"
+        'except SystemExit: print(sorted(m for m in sys.modules if m.split(".")[0] in '
+        '("torch", "numpy", "h5py") or m == "sithctl.commands.explain"))\''
+    )
+    assert found.stdout.decode().splitlines()[-1] == "[]"

@@ -19,6 +19,7 @@ from typer import completion
 
 from sithctl._version import __version__
 from sithctl.commands.app import app
+from sithctl.commands.registry import COMMANDS, Registry, load
 
 ROOT = Path(__file__).parent.parent.parent
 SHELLS = {"bash": "sithctl.bash", "zsh": "_sithctl", "fish": "sithctl.fish"}
@@ -119,8 +120,8 @@ def overview(group: Any, name: str) -> str:
     text = " ".join((group.help or "").split()).rstrip(".")
     lines = [*_header(name, 1), ".SH NAME", f"{roff(name)} \\- {roff(text)}"]
     lines += [".SH SYNOPSIS", f".B {called}", ".I COMMAND", "[options]", ".SH COMMANDS"]
-    for word in group.list_commands(context):
-        short = " ".join(re.split(r"\n\s*\n", group.commands[word].help.strip())[0].split())
+    for word, command in _below(group).items():
+        short = " ".join(re.split(r"\n\s*\n", command.help.strip())[0].split())
         lines += [".TP", f".BR {roff(f'{name}-{word}')} (1)", roff(short)]
     if name != "sithctl":
         return "\n".join([*lines, ".SH SEE ALSO", ".BR sithctl (1)"]) + "\n"
@@ -137,13 +138,20 @@ def overview(group: Any, name: str) -> str:
 
 def pages(command: Any, name: str) -> Iterator[tuple[str, str]]:
     """The names and texts of a command's page and of those below it."""
-    below = getattr(command, "commands", None)
-    if below is None:
+    below = _below(command)
+    if not below:
         yield name, page(command, name)
         return
     yield name, overview(command, name)
     for word, one in below.items():
         yield from pages(one, f"{name}-{word}")
+
+
+def _below(command: Any) -> dict[str, Any]:
+    """The commands of a group, whole, by name; of the program, in the registry's order."""
+    if isinstance(command, Registry):
+        return {name: load(name) for name in COMMANDS}
+    return dict(getattr(command, "commands", {}))
 
 
 def generated() -> dict[Path, str]:

@@ -18,6 +18,7 @@ from sithctl.commands.evaluation.zero_shot import zero_shot
 
 app = typer.Typer(
     name="eval",
+    add_completion=False,
     no_args_is_help=True,
     help="Measure explanations and edits, each figure beside what chance gives.",
     epilog="Start with: sithctl eval coherence codes.h5",
