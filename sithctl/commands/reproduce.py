@@ -118,7 +118,7 @@ def _call(words: Sequence[str], folder: Path, force: bool) -> str:
 
     from sithctl.views.console import output
 
-    output.note(f"$ {join(words)}")
+    output.told(join(words))
     quiet, debug = output.quiet, output.debug
     caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     try:

@@ -59,6 +59,12 @@ class Output:
         if not self.quiet:
             Console(stderr=True, highlight=False).print(Text(printable(message), style="dim"))
 
+    def told(self, command: str) -> None:
+        """A command that is about to run, on one line whatever its length, to be copied."""
+        if not self.quiet:
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print(Text(f"$ {printable(command)}", style="dim"))
+
     def error(self, stage: str, message: str) -> None:
         """One line, never wrapped."""
         line = printable(" ".join(message.split()))

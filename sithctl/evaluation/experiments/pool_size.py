@@ -7,7 +7,7 @@ from sithctl.evaluation.lab import Lab
 from sithctl.evaluation.reproduction import Claim, Reproduction
 from sithctl.evaluation.results import Column, Record, Table
 
-SIZES, FEW = (50, 200, 1000, 5000), (50, 200, 1000)
+SIZES, FEW = (200, 1000, 5000), (200, 1000)
 PAPER = {
     "setting": "UniSITH, vision models, COMP, K 5",
     "200": {"fidelity": 0.3},
