@@ -22,6 +22,7 @@ from sithctl.commands.app import app
 from sithctl.commands.registry import COMMANDS, Registry, load
 
 ROOT = Path(__file__).parent.parent.parent
+CURVES = ("fidelity", "spurious")  # shown in the README
 SHELLS = {"bash": "sithctl.bash", "zsh": "_sithctl", "fish": "sithctl.fish"}
 EXIT_CODES = {
     0: "done",
@@ -193,24 +194,46 @@ def write_picture() -> None:
     )
 
 
+def write_experiments(folder: Path) -> None:
+    """The README's table of experiments and its curves, from what ``sithctl reproduce all -o
+    FOLDER`` wrote."""
+    import json
+
+    from sithctl.evaluation.summary import LINES, as_markdown
+
+    files = {name: folder / f"{name}.json" for name in LINES}
+    _between("experiments", as_markdown({n: json.loads(f.read_text()) for n, f in files.items()}))
+    for name in CURVES:
+        (ROOT / "man" / "pictures" / f"{name}.svg").write_text((folder / f"{name}.svg").read_text())
+
+
+def _between(mark: str, text: str) -> None:
+    """Put a text between two marks of the README."""
+    readme = ROOT / "README.md"
+    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, rest = readme.read_text().split(start)
+    readme.write_text(before + start + text + end + rest.split(end)[1])
+
+
 def write_planted() -> None:
-    """The README's table of planted truth, between its marks."""
+    """The README's table of planted truth."""
     from sithctl.commands.chain import bundled_pool
     from sithctl.scenes.planted import as_markdown, measure
     from sithctl.stages.fold import fold
     from sithctl.stages.svd import svd
 
-    table = as_markdown(measure(svd(fold("scenes")), bundled_pool()))
-    readme = ROOT / "README.md"
-    start, end = "<!-- planted -->\n", "<!-- /planted -->"
-    before, rest = readme.read_text().split(start)
-    readme.write_text(before + start + table + end + rest.split(end)[1])
+    _between("planted", as_markdown(measure(svd(fold("scenes")), bundled_pool())))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sithctl.commands.manual")
     parser.add_argument("--check", action="store_true", help="fail on drift, write nothing")
-    if parser.parse_args().check:
+    parser.add_argument("--experiments", type=Path, help="write what `reproduce all -o` found")
+    options = parser.parse_args()
+    if options.experiments:
+        write_experiments(options.experiments)
+        return
+    if options.check:
         stale = [str(path.relative_to(ROOT)) for path in drifted()]
         if stale:
             print(f"out of date: {', '.join(stale)}: run `make docs`", file=sys.stderr)

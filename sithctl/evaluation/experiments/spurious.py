@@ -1,9 +1,9 @@
 """A spurious correlation undone (SITH, Sec. 4.2: Waterbirds).
 
 In the bundled model's training stars came at night and rings in forests; here each shape comes in
-both scenes as often. What is suppressed are the two scenes. The words and the factor, of 0 to −3 the one
-with the highest overall accuracy, were chosen on pictures of seed 71,000; beside it stand 0, the
-paper's for Waterbirds, and −1, its for unsafe content.
+both scenes as often. What is suppressed are the two scenes. The words and the factor, of 0 to −3
+the one with the highest overall accuracy, were chosen on pictures of seed 71,000; beside it stand
+0, the paper's for Waterbirds, and −1, its for unsafe content.
 """
 
 from __future__ import annotations
