@@ -594,6 +594,15 @@ def test_two_models_stand_side_by_side(browser: Browser, write: Write) -> None:
         "document.querySelectorAll('#vectors .side')[1].querySelectorAll('.weight')[0].innerText"
     )
     assert shown_there == f"{weights[0].coefficient:.2f}"
+    browser.click("#change")
+    figures = [summarise([codes])[4, 1].fidelity for codes in (base, other)]
+    label = browser.js("document.querySelectorAll('[href=\"#layer-4-head-1\"]')[1].ariaLabel")
+    before, after = (round(figure or 0, 3) for figure in figures)
+    assert "change" in label
+    browser.click("label:has([value=fidelity])")
+    label = browser.js("document.querySelectorAll('[href=\"#layer-4-head-1\"]')[1].ariaLabel")
+    told = float(label.split("change ")[1].replace("−", "-"))
+    assert told == pytest.approx(after - before, abs=0.0051)
     browser.open(write(shown(base), shown(other)), "#layer-3-head-0")
     assert "no such head" in browser.text("#figures")
 
@@ -629,8 +638,14 @@ def test_a_phone_has_no_horizontal_overflow(sides: int, browser: Browser, write:
     browser.open(path, "#layer-4-head-15-sv-3", width=390)
     browser.search("donau")
     assert browser.js("document.documentElement.scrollWidth") <= 390
-    narrow = "[...document.querySelectorAll('.map td a')].filter((a) => a.offsetWidth < 24).length"
-    assert browser.js(narrow) == 0
+    cells = "[...document.querySelectorAll('.map tbody tr:first-child td a')]"
+    lefts = browser.js(f"{cells}.map((a) => a.getBoundingClientRect().left)")[:16]
+    widths = browser.js(f"{cells}.map((a) => a.getBoundingClientRect().width)")[:16]
+    assert min(widths) >= 24
+    assert all(b - a >= w for a, b, w in zip(lefts, lefts[1:], widths, strict=False))
+    browser.js("document.querySelector('.map td a').click()")
+    browser.wait("document.activeElement.id === 'card-title'")
+    assert 0 <= browser.js("document.activeElement.getBoundingClientRect().top") <= 400
 
 
 CONTRAST = """(() => {
@@ -660,11 +675,14 @@ CONTRAST = """(() => {
 @in_browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_all_text_has_contrast(dark: bool, browser: Browser, write: Write) -> None:
-    browser.open(write(shown(coloured(heads=16)), shown(coloured(heads=16))), dark=dark)
+    browser.open(write(shown(coloured(heads=16)), shown(coloured(heads=16, seed=1))), dark=dark)
     for measure in ("energy", "fidelity"):
         browser.click(f"label:has([value={measure}])")
         assert browser.js(CONTRAST) == []
     browser.search("blue, grey")
+    assert browser.js(CONTRAST) == []
+    browser.click("#change")
+    assert browser.js("document.querySelectorAll('[data-change]').length") == 32
     assert browser.js(CONTRAST) == []
 
 

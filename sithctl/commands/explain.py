@@ -121,11 +121,10 @@ def explain(
     unisith-json is UniSITH's own layout, which has one sign a vector: the plus pole; the minus pole
     stands apart in each vector's "minus".
 
-    html is a report in one file, for a browser: a map of the heads, their vectors, a search.
+    html is a report in one file, for a browser: a map of the heads, their vectors, a search; as in
+    `sithctl explain --format html -o report.html`.
 
     Example: sithctl explain --layer 5 --head 2
-
-    Example: sithctl explain --format html -o report.html
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.commands.report import other_codes, write_report

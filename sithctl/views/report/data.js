@@ -30,7 +30,7 @@ const decimal = (value) =>
 const percent = (value) => `${(100 * value).toFixed(value && value < 0.0995 ? 1 : 0)}%`;
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const sum = (values) => values.reduce((total, value) => total + value, 0);
-const brief = (text) => (text.endsWith("%") ? text.slice(0, -1) : text.replace(/^(−?)0\./, "$1."));
+const brief = (text) => (text.endsWith("%") ? text.slice(0, -1) : text.replace(/^([−+]?)0\./, "$1."));
 const sign = (pole) => (pole === "-" ? MINUS : "+");
 const compared = DATA.sides.length > 1;
 

@@ -29,6 +29,7 @@ function startMap() {
     byId("measures").append(el("label", {}, input, name));
   }
   byId("maps").append(...DATA.sides.map(grid));
+  byId("change")?.addEventListener("change", paint);
   choose(measure);
 }
 
@@ -49,6 +50,7 @@ function grid(side) {
     el("tbody", {}, LAYERS.map((layer) => el("tr", { role: "row" },
       el("th", { scope: "row", role: "rowheader", "aria-label": `layer ${layer}` }, `${layer}`),
       HEADS.map((head) => cell(side.at.get(place(layer, head))))))));
+  table.style.setProperty("--heads", HEADS.length);
   table.querySelector("a")?.setAttribute("tabindex", "0");
   table.addEventListener("keydown", moveInGrid);
   return el("div", { class: "scroll" }, table);
@@ -65,14 +67,18 @@ function paint() {
   const known = everywhere(of).filter((value) => value !== null);
   const low = zero ? 0 : Math.min(...known);
   const high = Math.max(...known);
+  const changed = changes(of);
+  const most = Math.max(...[...changed.values()].map(Math.abs)) || 1;
   byId("about").textContent = about;
   for (const head of everywhere((one) => one)) {
     const value = of(head);
-    const step = Math.floor(((value - low) / (high - low || 1)) * STEPS);
-    if (value === null) delete head.link.dataset.heat;
-    else head.link.dataset.heat = Math.min(STEPS - 1, step);
-    head.link.textContent = value === null ? "–" : brief(text(value));
-    const said = value === null ? "unknown" : text(value);
+    const step = Math.min(STEPS - 1, Math.floor(((value - low) / (high - low || 1)) * STEPS));
+    const change = changed.get(head);
+    const moved = change === undefined ? "" : (change < 0 ? MINUS : "+") + text(Math.abs(change));
+    colour(head.link, "heat", value === null || moved ? null : step);
+    colour(head.link, "change", moved ? Math.round((3 * change) / most) : null);
+    head.link.textContent = value === null ? "–" : brief(moved || text(value));
+    const said = value === null ? "unknown" : text(value) + (moved && `, change ${moved}`);
     const count = pattern ? `, found in ${plural(hits.get(head)?.count ?? 0, "explanation")}` : "";
     head.link.setAttribute("aria-label", `layer ${head.layer} head ${head.head}: ${name} ${said}${count}`);
     if (head.id === current) head.link.setAttribute("aria-current", "true");
@@ -80,6 +86,21 @@ function paint() {
   }
   const scale = [...Array(STEPS).keys()].map((step) => el("i", { "data-heat": step }));
   byId("legend").replaceChildren(text(low), el("span", { "aria-hidden": "true" }, scale), text(high));
+}
+
+function colour(link, scale, step) {
+  if (step === null) delete link.dataset[scale];
+  else link.dataset[scale] = step;
+}
+
+/** What has changed from A to B, where that is asked for and both are known. */
+function changes(of) {
+  const changed = new Map();
+  for (const head of byId("change")?.checked ? DATA.sides[1].heads : []) {
+    const before = DATA.sides[0].at.get(head.id);
+    if (before && of(before) !== null && of(head) !== null) changed.set(head, of(head) - of(before));
+  }
+  return changed;
 }
 
 /** Arrow keys, Home and End in a map; one cell at a time is a stop of the Tab key. */
@@ -92,9 +113,8 @@ function moveInGrid(event) {
   const rows = [...event.currentTarget.tBodies[0].rows].map((row) => [...row.cells].slice(1));
   let y = rows.findIndex((row) => row.includes(from));
   let x = rows[y].indexOf(from);
-  if (Math.abs(step[1]) === Infinity || event.ctrlKey) {
-    const row = event.ctrlKey && step[1] ? rows.at(step[1] < 0 ? 0 : -1) : rows[y];
-    const filled = row.filter((one) => one.firstChild);
+  if (Math.abs(step[1]) === Infinity) {
+    const filled = rows[y].filter((one) => one.firstChild);
     return stop(event.currentTarget, filled.at(step[1] < 0 ? 0 : -1));
   }
   do { // over positions that have no head

@@ -30,7 +30,8 @@ function follow() {
   const item = address[2] === undefined ? null : byId(location.hash.slice(1));
   const target = item ?? byId("card-title");
   target.focus({ preventScroll: true });
-  target.scrollIntoView({ block: item ? "start" : "nearest" });
+  const { top, bottom } = target.getBoundingClientRect();
+  if (item || top < 0 || bottom > innerHeight) target.scrollIntoView({ block: "start" });
   return true;
 }
 
