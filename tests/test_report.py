@@ -573,6 +573,32 @@ def test_labels_cannot_become_markup(browser: Browser, write: Write) -> None:
 
 
 @in_browser
+def test_no_other_script_may_run(chromium: Browser, write: Write) -> None:
+    chromium.open(write(shown(made())))
+    assert chromium.complaints() == []
+    chromium.js(
+        "document.body.append(Object.assign(document.createElement('script'),"
+        " {textContent: 'window.broken = true'}))"
+    )
+    assert chromium.js("window.broken") is None
+    assert any("Content Security Policy" in line for line in chromium.complaints())
+
+
+@in_browser
+def test_what_is_unknown_or_not_shown_is_left_out(browser: Browser, write: Write) -> None:
+    codes = made()
+    blank = {
+        n: replace(v, fidelity=np.full_like(v.fidelity, np.nan)) for n, v in codes.layers.items()
+    }
+    browser.open(write(shown(replace(codes, layers=blank), sv=1)))
+    assert browser.texts("#measures [value=fidelity]") == []
+    assert [text for text in browser.texts("h4") if "fidelity" in text or "residual" in text] == []
+    assert len(browser.texts(".spectrum a")) == 6  # of all vectors, those explained being links
+    assert len(browser.texts(".spectrum a[href]")) == 1
+    assert "NaN" not in browser.text("body")
+
+
+@in_browser
 def test_two_models_stand_side_by_side(browser: Browser, write: Write) -> None:
     base, other = made((3, 4), seed=1), made((4, 5), rank=4, seed=2)
     browser.open(write(shown(base, "base.h5"), shown(other, "other.h5")), "#layer-4-head-1")
