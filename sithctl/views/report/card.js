@@ -117,7 +117,7 @@ function concept(row, { at, weight }) {
   const picture = concepts.picture?.[at] ?? null;
   const beside = [concepts.image?.[at], concepts.detail?.[at], picture === null ? concepts.means?.[at] : null];
   const text = el("span", { class: "label" }, el("bdi", {}, marked(concepts.label[at])),
-    beside.filter(Boolean).map((more) => el("bdi", { class: "beside", title: more }, more)));
+    beside.filter(Boolean).map((more) => el("bdi", { class: "beside", title: more }, marked(more))));
   return el("li", { class: picture === null ? "concept" : "concept pictured" },
     el("span", { "aria-hidden": "true" }, sized(el("span", { class: "bar" }), weight / largest)),
     el("span", { class: "weight" }, weight.toFixed(2)),
