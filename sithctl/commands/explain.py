@@ -1,4 +1,4 @@
-"""``sithctl explain``: codes as a table, JSON, CSV, Markdown or UniSITH's JSON."""
+"""``sithctl explain``: codes as a table, JSON, CSV, Markdown, UniSITH's JSON or a report."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class Format(StrEnum):
     tsv = "tsv"
     markdown = "markdown"
     unisith = "unisith-json"
+    html = "html"
 
 
 CodesArg = Annotated[
@@ -67,6 +68,12 @@ FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, o
 ThumbnailsOpt = Annotated[
     Path | None,
     typer.Option("--thumbnails", help="A folder to write the JPEGs of the images shown into."),
+]
+CompareOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--compare", help="Other codes, to set beside these in the report: --format html."
+    ),
 ]
 
 MinGradeOpt = Annotated[
@@ -107,6 +114,7 @@ def explain(
     top: TopOpt = None,
     min_grade: MinGradeOpt = None,
     format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
+    compare: CompareOpt = None,
     thumbnails: ThumbnailsOpt = None,
     model: ModelOpt = None,
     tower: TowerOpt = Tower.vision,
@@ -131,9 +139,13 @@ def explain(
     unisith-json is UniSITH's own layout, which has one sign a vector: the plus pole; the minus pole
     stands apart in each vector's "minus".
 
+    html is a report in one file, for a browser: a map of the heads, their vectors, a search; as in
+    `sithctl explain --format html -o report.html`.
+
     Example: sithctl explain --layer 5 --head 2
     """
     from sithctl.artifacts.streams import check_target
+    from sithctl.commands.report import other_codes, write_report
     from sithctl.stages.explain import check_graded
     from sithctl.stages.options import Options
 
@@ -144,20 +156,23 @@ def explain(
     )
     save = partial(_thumbnails, thumbnails, force)
     grade = None if min_grade is None else min_grade.value
+    beside = other_codes(compare, is_report=format is Format.html)
+    chosen = {"layer": layer, "head": head, "sv": sv, "top": top, "min_grade": grade}
+    report = partial(write_report, source=codes, beside=beside, chosen=chosen, target=output)
     found = _given(codes, chain=bool(model or pool or mean))
     making = [f"--{n.replace('_', '-')}" for n in MAKING if is_given(context, n)]
     if found is not None and making:
         where = "standard input" if codes in (None, "-") else codes
         raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
     if found is not None:
-        _show([found], layer, head, sv, top, grade, format, output, save)
+        _show([found], layer, head, sv, top, grade, format, output, save, report)
         return
     if grade is not None:  # before the whole chain is run for codes that have none
         check_graded(False, named_model(model))
     from sithctl.commands.chain import Chain
 
     made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
-    _show(made, None, head, sv, top, None, format, output, save)
+    _show(made, None, head, sv, top, None, format, output, save, report)
 
 
 def _given(codes: str | None, *, chain: bool) -> Codes | None:
@@ -194,6 +209,7 @@ def _show(
     format: Format,  # noqa: A002
     target: str | None,
     save: Callable[[Sequence[Explanation]], None],
+    report: Callable[[Sequence[Codes], Sequence[Explanation]], None],
 ) -> None:
     from sithctl.stages.explain import explain as stage
 
@@ -209,7 +225,9 @@ def _show(
         for e in stage(c, layer=layer, head=head, sv=sv, top=shown, min_grade=grade)
     ]
     save(rows)
-    if is_table and target in (None, "-"):
+    if format is Format.html:
+        report(found, rows)
+    elif is_table and target in (None, "-"):
         hidden = 0 if shown is None else max(0, rank - shown)
         _table(rows, found[0], hidden if top is None and sv is None else 0, rank)
     else:
