@@ -10,7 +10,6 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +63,11 @@ def _paragraphs(text: str) -> list[str]:
 
 def _value(parameter: Any) -> str:
     """What an option takes: its choices, or the name of its type."""
-    kind = parameter.type_descriptor.annotation
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return "|".join(str(choice.value) for choice in kind)
-    return {int: "N", float: "X"}.get(kind, parameter.name.upper())
+    choices = getattr(parameter.type, "choices", None)
+    if choices:
+        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+    number = {"int": "N", "float": "X"}.get(parameter.type.name.strip("<>").split()[0])
+    return number or parameter.name.upper()
 
 
 def _names(parameter: Any) -> str:

@@ -37,7 +37,14 @@ class Experiment(StrEnum):
     all = "all"
 
 
-NameArg = Annotated[Experiment, typer.Argument(help="Which experiment, or all of them.")]
+NameArg = Annotated[
+    Experiment,
+    typer.Argument(
+        metavar="NAME",
+        help="fidelity, pool-size, grounding, spurious, unsafe, classification, adaptation, "
+        "reconstruction, or all of them.",
+    ),
+]
 SeedOpt = Annotated[
     int, typer.Option("--seed", min=0, max=999_999, help="Of the pictures: another draws others.")
 ]
