@@ -57,9 +57,9 @@ class Shortlist:
         row, column = self._near_best(row[kept], column[kept])
         scores = exact_scores(self.queries, self.dictionary.rows, row, column)
         self.certified += len(row)
-        new = (row, column, scores)
         old = self.settled
-        self.settled = _ordered(*(torch.cat(both) for both in zip(old, new, strict=True)), self.k)
+        row, column = torch.cat([old[0], row]), torch.cat([old[1], column])
+        self.settled = _ordered(row, column, torch.cat([old[2], scores]), self.k)
 
     def best(self) -> Best:
         """The k best of each row, once all are settled."""

@@ -22,6 +22,7 @@ SCORES = 1 << 22  # scores of a block
 ROWS = 8192  # of the dictionary rounded at a time
 UNIT = 2**-9  # what rounding to bfloat16 changes a number by, at most
 TINY = torch.finfo(torch.float32).tiny
+LEAST = torch.finfo(torch.float32).min
 
 Found = Callable[[Tensor, Tensor, Tensor], None]
 
@@ -167,6 +168,7 @@ class Scan:
         maxima = self._maxima(runs)
         slack = self._slack(concepts, rows)
         best = maxima.amax(0, keepdim=True) if self.k == 1 else _largest(maxima, self.k)
+        best.clamp_(min=LEAST)  # what is masked is −∞, and 0 · ∞ no number
         lower = (best - self.rounding * best.abs() - slack).T
         self.top[rows] = _largest(torch.cat([self.top[rows], lower], 1).T, self.k).T
         threshold = self._threshold(rows, slack).clamp_(min=self._least())
@@ -199,11 +201,11 @@ class Scan:
 
     def _threshold(self, rows: slice, slack: Tensor) -> Tensor:
         """The least score, of those with this slack, whose exact value may reach the k-th best."""
-        reach = self.top[rows, -1] - slack
+        reach = (self.top[rows, -1] - slack).clamp(min=LEAST)
         return reach - self.rounding * reach.abs()
 
     def _least(self) -> float:
-        return TINY if self.bfloat16 else torch.finfo(torch.float32).min  # never what is masked
+        return TINY if self.bfloat16 else LEAST  # never what is masked
 
 
 def batches(n: int, size: int) -> Iterator[slice]:

@@ -44,6 +44,14 @@ class Tally:
             self.certified + other.certified,
         )
 
+    def summary(self) -> str:
+        """How many scores, and how many of them again, in words."""
+        first, precision = (self.screened, "bfloat16") if self.screened else (self.plain, "float32")
+        words = f"{first:,} scores in {precision}"
+        if self.screened and self.plain:
+            words += f", {self.plain:,} all over in float32"
+        return f"{words}; again {self.rescored:,} in float32 and {self.certified:,} in float64"
+
 
 def prepare(dictionary: Tensor, targets: int, screen: bool | None) -> Scorable:
     """(M, d) float32 rows, rounded to bfloat16 if told to or, with None, where it pays."""
