@@ -3,7 +3,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
+<<<<<<< HEAD
 .PHONY: help setup demo test lint type docs experiments drift clean
+=======
+.PHONY: help setup demo bench test lint type docs drift clean
+>>>>>>> w-fast
 
 help: ## Show what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +27,9 @@ demo: setup ## Explain a head of the bundled model
 
 test: setup lint type drift ## Lint, types, drift of generated files, tests
 	$(BIN)/python -m pytest
+
+bench: setup ## Measure against the published way
+	$(BIN)/python -m tests.bench.search --json bench.json
 
 lint: setup ## Style
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from sithctl.commands.options import (
     CodeBatchOpt,
     CoherenceOpt,
     DeviceOpt,
+    ExactOpt,
     ForceOpt,
     GapOpt,
     HistoryDetail,
@@ -28,11 +29,13 @@ from sithctl.commands.options import (
     Side,
     SideOpt,
     SparsityOpt,
+    VerboseOpt,
 )
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from sithctl.kinds import Codes, Mean, Pool, Spectra
+    from sithctl.pursuit.search import Tally
     from sithctl.stages.options import Options
 
 SpectraArg = Annotated[str | None, typer.Argument(help="Spectra from `sithctl svd`; - is a pipe.")]
@@ -52,7 +55,7 @@ ExportOpt = Annotated[
     ),
 ]
 # What makes no difference to explanations that are made already.
-SELECTING = ("rank", "method", "sparsity", "coherence", "device", "batch_size")
+SELECTING = ("rank", "method", "sparsity", "coherence", "device", "batch_size", "exact")
 
 
 @command
@@ -73,6 +76,8 @@ def decompose(
     export: ExportOpt = None,
     device: DeviceOpt = "cpu",
     batch_size: CodeBatchOpt = 1024,
+    exact: ExactOpt = False,
+    verbose: VerboseOpt = False,
     output: OutOpt = None,
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
@@ -107,6 +112,7 @@ def decompose(
     if import_:
         codes = _imported(import_, loaded, concepts, load_mean(mean), layers, options)
     else:
+        tallies: list[Tally] = []
         with console.progress("selecting concepts") as tell:
             codes = stage(
                 loaded,
@@ -116,8 +122,12 @@ def decompose(
                 options=options,
                 batch_size=batch_size,
                 device=device,
+                screen=False if exact else None,
                 progress=tell,
+                report=tallies.append,
             )
+        if verbose:
+            console.note(tallies[0].summary())
     if export is not None:
         from sithctl.artifacts.decompositions import write_decompositions
 

@@ -92,6 +92,15 @@ CodeBatchOpt = Annotated[
     int,
     typer.Option("--batch-size", min=1, help="Vectors in one product; changes speed alone."),
 ]
+ExactOpt = Annotated[
+    bool,
+    typer.Option(
+        "--exact", "--no-screen", help="Score all in float32, not first in bfloat16: as sure, slow."
+    ),
+]
+VerboseOpt = Annotated[
+    bool, typer.Option("--verbose", help="Say how many scores were computed again.")
+]
 PoolOpt = Annotated[
     str | None,
     typer.Option("--pool", "-p", help="The concept pool; bundled models bring their own."),

@@ -25,7 +25,7 @@ from sithctl.kinds import (
 from sithctl.models.device import check_device
 from sithctl.models.readout import centred_features
 from sithctl.pursuit import SparseCodes, sparse_code
-from sithctl.pursuit.coding import BATCH
+from sithctl.pursuit.coding import BATCH, Report
 from sithctl.stages.centring import centre_pool
 from sithctl.stages.fidelity import fidelity
 from sithctl.stages.fitting import check_pool, mean_vector, resolve_mean
@@ -44,7 +44,9 @@ def decompose(
     options: Options | None = None,
     batch_size: int = BATCH,
     device: str = "cpu",
+    screen: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> Codes:
     """Explain singular vectors as sparse, non-negative combinations of concepts.
 
@@ -57,7 +59,9 @@ def decompose(
         options: method, sparsity, coherence, rank, side, pole.
         batch_size: vectors in one product; the result does not depend on it.
         device: where the pursuit runs.
+        screen: as in ``sparse_code``; the result does not depend on it.
         progress: called with (steps done, steps in all).
+        report: called at the end with what was scored how often.
 
     Returns:
         Codes with indices and coefficients (heads, rank, poles, K) a layer.
@@ -104,7 +108,9 @@ def code(
         sparsity=options.sparsity,
         coherence=options.coherence,
         batch_size=batch_size,
+        screen=screen,
         progress=progress,
+        report=report,
     )
     return SparseCodes(*(t.cpu() for t in vars(result).values()))
 
