@@ -3,11 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-<<<<<<< HEAD
-.PHONY: help setup demo test lint type docs experiments drift clean
-=======
-.PHONY: help setup demo bench test lint type docs drift clean
->>>>>>> w-fast
+.PHONY: help setup demo bench test lint type docs experiments drift clean
 
 help: ## Show what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

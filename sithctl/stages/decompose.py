@@ -86,7 +86,9 @@ def decompose(
         options,
         batch_size=batch_size,
         device=device,
+        screen=screen,
         progress=progress,
+        report=report,
     )
     return answer(task, result, options.document())
 
@@ -98,7 +100,9 @@ def code(
     *,
     batch_size: int = BATCH,
     device: str = "cpu",
+    screen: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> SparseCodes:
     """Sparse codes of (n, features) targets by (M, features) unit rows, as ``options`` say."""
     result = sparse_code(
