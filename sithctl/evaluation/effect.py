@@ -116,9 +116,13 @@ def effect(
         "seed": seed,
         "overall": (overall := _overall(records, seed)),
     }
-    title = f"{model.name}: {len(records)} {group}s ablated, {len(pictures)} pictures"
+    title = f"{model.name}: {_number(records, group)} ablated, {_number(pictures, 'picture')}"
     tables = (_summary(overall, title), _heads(records), _table(records, group))
     return Evaluation("effect", header, tables, (NOTE.format(draws=draws, group=group),))
+
+
+def _number(things: Sequence[Any], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _check(model: Model, codes: Codes, pictures: Sequence[Batch], group: str) -> None:
