@@ -59,6 +59,12 @@ class Output:
         if not self.quiet:
             Console(stderr=True, highlight=False).print(Text(printable(message), style="dim"))
 
+    def step(self, line: str) -> None:
+        """A command line that is run: told like a note, never wrapped, so that it can be copied."""
+        if not self.quiet:
+            text = Text(printable(line), style="dim")
+            Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+
     def error(self, stage: str, message: str) -> None:
         """One line, never wrapped."""
         line = printable(" ".join(message.split()))
