@@ -14,7 +14,7 @@ from sithctl.evaluation.experiments import EXPERIMENTS
 from sithctl.evaluation.lab import Lab
 from sithctl.evaluation.reproduction import Claim, Reproduction
 from sithctl.views.console import output
-from sithctl.views.figures import as_svg
+from sithctl.views.figures import COLOURS, as_svg
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +177,14 @@ def test_an_interrupted_command_interrupts_the_experiment(
 ) -> None:
     monkeypatch.setattr("sithctl.commands.reproduce._ours", lambda words: 130)
     assert run("reproduce", "unsafe").exit_code == 130
+
+
+def test_a_stated_level_has_the_colour_of_its_curve() -> None:
+    """Three grey lines could not be told apart."""
+    names = ("colour", "shape")
+    curves = [Series(name, (0.1 * i, 0.4), (1.0, 2.0)) for i, name in enumerate(names)]
+    levels = [Series(f"{name}, as it is", (0.9, 0.9), (1.0, 2.0)) for name in names]
+    dashed = tuple(level.name for level in levels)
+    text = as_svg(Chart("one", "t", "K", "y", (*curves, *levels), dashed=dashed))
+    lines = [line for line in text.splitlines() if "stroke-dasharray" in line and "#" in line]
+    assert {c for c in COLOURS if any(c in line for line in lines)} == set(COLOURS[:2])
