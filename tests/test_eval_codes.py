@@ -471,3 +471,18 @@ def test_codes_with_nan_are_refused(name: str, folder: Path, run: Run, tmp_path:
     assert result.exit_code == 3
     assert "NaN" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        ["agreement", "codes", "codes"],
+        ["coherence", "codes"],
+        ["retrieval", "--data", "scenes:safe"],
+        ["zero-shot", "--data", "scenes:spurious"],
+    ],
+)
+def test_a_seed_below_0_is_refused_before_any_work(task: list[str], run: Run) -> None:
+    result = run("eval", *task, "--seed", "-1")
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
