@@ -84,7 +84,7 @@ def _folder(task: str, way: str) -> str:
 
 def _gain(lab: Lab, task: str, way: str, seed: int) -> dict[str, Any]:
     """Accuracy of both models and their difference, on pictures of a seed."""
-    pictures = 300 if lab.short else 4000
+    pictures = 300 if lab.short else 1500
     found = lab.measure(
         f"sithctl eval zero-shot {_folder(task, way)} --against scenes --data scenes:images "
         f"--label {task} --classes {task}s.txt --limit {pictures} --seed {seed}"

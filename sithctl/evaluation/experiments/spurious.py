@@ -66,7 +66,7 @@ def _folder(factor: int) -> str:
 
 def _accuracy(lab: Lab, model: str) -> dict[str, Any]:
     """Overall, of the worst group, and of each."""
-    pictures = 1000 if lab.short else 4000
+    pictures = 1000 if lab.short else 2000
     templates = " ".join(f'--template "{template}"' for template in TEMPLATES)
     found = lab.measure(
         f"sithctl eval zero-shot {model} --data scenes:spurious --limit {pictures} "
