@@ -41,7 +41,7 @@ def stand_ins(
     (tmp_path / "question.txt").write_text("How much are these concepts about the ocean?\n")
     generator = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
-    for i in range(5):
+    for i in range(12):
         pixels = generator.integers(0, 255, size=(40, 50, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
         (tmp_path / "photos" / f"{i}.txt").write_text(f"picture {i}\n")
