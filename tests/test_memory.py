@@ -14,6 +14,7 @@ from sithctl.errors import InputError
 from tests.bench import vit_l
 from tests.peak import peak
 
+NARROW = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
 SITHCTL = (sys.executable, "-m", "sithctl")
 TYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?", "c8"]
 
@@ -53,15 +54,15 @@ def test_a_file_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
         checkpoint.read("a")
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "wait4"), reason="no peak of a child")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is given back otherwise")
 def test_fold_and_svd_hold_no_more_than_what_they_make(tmp_path: Path) -> None:
-    """Beyond the imports: of a checkpoint of 300 MB, of which they need a sixth."""
-    model = vit_l.make(tmp_path / "model", layers=6, text_layers=0)
+    """Beyond the imports: of a checkpoint of 460 MB, of which they need a ninth."""
+    model = vit_l.make(tmp_path / "model", text_layers=0, **NARROW)
     heads, spectra = tmp_path / "heads", tmp_path / "spectra"
     _, imports = peak((*SITHCTL, "fold", str(model.parent), "--dry-run"), stdout=-3)
     _, fold = peak((*SITHCTL, "fold", str(model.parent), "-o", str(heads)))
     _, svd = peak((*SITHCTL, "svd", str(heads), "-o", str(spectra)))
     made = heads.stat().st_size
-    print(model.stat().st_size, made, imports, fold - imports, svd - imports)
-    assert fold - imports < 2 * made  # one copy, and a layer in float64
+    assert fold - imports < 1.7 * made  # the heads, and a layer in float64
+    assert svd - imports < 2.7 * made  # as many spectra besides
     assert svd - imports < model.stat().st_size / 2

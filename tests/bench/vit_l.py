@@ -11,19 +11,26 @@ VISION = {
     "hidden_size": 1024,
     "intermediate_size": 4096,
     "num_attention_heads": 16,
+    "num_hidden_layers": 24,
     "patch_size": 14,
     "image_size": 224,
 }
 TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
 
 
-def make(folder: Path, layers: int = 24, text_layers: int = 12) -> Path:
-    """Write the model's directory, a tensor at a time; returns the weights' file."""
+def make(folder: Path, text_layers: int = 12, **vision: int) -> Path:
+    """Write the model's directory, a tensor at a time; returns the weights' file.
+
+    Args:
+        folder: exists.
+        text_layers: of the text tower.
+        vision: instead of ViT-L/14's own settings.
+    """
     import torch
     from transformers import CLIPConfig, CLIPModel
 
     config = CLIPConfig(
-        vision_config={**VISION, "num_hidden_layers": layers},
+        vision_config={**VISION, **vision},
         text_config={**TEXT, "num_hidden_layers": text_layers},
         projection_dim=768,
     )
