@@ -22,7 +22,7 @@ def make(folder: Path, text_layers: int = 12, **vision: int) -> Path:
     """Write the model's directory, a tensor at a time; returns the weights' file.
 
     Args:
-        folder: exists.
+        folder: is made.
         text_layers: of the text tower.
         vision: instead of ViT-L/14's own settings.
     """
