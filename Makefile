@@ -25,7 +25,7 @@ test: setup lint type drift ## Lint, types, drift of generated files, tests
 	$(BIN)/python -m pytest
 
 bench: setup ## Measure against the published way
-	$(BIN)/python -m tests.bench.search --json bench.json
+	$(BIN)/python -m tests.bench --json bench.json
 
 lint: setup ## Style
 	$(BIN)/ruff check .

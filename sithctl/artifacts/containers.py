@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from sithctl.checkpoints import tensor_file
 from sithctl.errors import InputError
 from sithctl.kinds import Array, Blobs, Column
-from sithctl.kinds.base import canonical
+from sithctl.kinds.base import canonical, numbers
 
 ATTRIBUTE = "sithctl"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -25,11 +26,8 @@ Parts = tuple[dict[str, Any], dict[str, Column]]
 def write_safetensors(
     path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]
 ) -> None:
-    from safetensors.numpy import save
-
-    solid = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    # Not save_file, which makes a private file of its own beside the target.
-    path.write_bytes(save(solid, metadata={ATTRIBUTE: canonical(document)}))
+    numeric = {name: numbers(array) for name, array in arrays.items()}
+    tensor_file.write(path, numeric, {ATTRIBUTE: canonical(document)})
 
 
 def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> None:
@@ -58,12 +56,10 @@ def _ragged(blobs: Blobs) -> Array:
 
 
 def _read_safetensors(path: Path, only_document: bool) -> Parts:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as file:
-        document = json.loads((file.metadata() or {})[ATTRIBUTE])
-        names = [] if only_document else list(file.keys())
-        return document, {name: file.get_tensor(name) for name in names}
+    metadata, places = tensor_file.header(path)
+    document = json.loads(metadata[ATTRIBUTE])
+    wanted = {} if only_document else places
+    return document, {name: tensor_file.array(path, place) for name, place in wanted.items()}
 
 
 def _read_hdf5(path: Path, only_document: bool) -> Parts:
@@ -110,12 +106,8 @@ def shapes(path: Path) -> dict[str, str]:
         with h5py.File(path, "r") as file:
             file.visititems(take)
     else:
-        from safetensors import safe_open
-
-        with safe_open(path, framework="numpy") as file:
-            for name in sorted(file.keys()):
-                part = file.get_slice(name)
-                found[name] = f"{part.get_dtype()} {tuple(part.get_shape())}"
+        for name, place in sorted(tensor_file.header(path)[1].items()):
+            found[name] = f"{place.dtype} {place.shape}"
     return found
 
 

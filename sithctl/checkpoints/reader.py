@@ -8,15 +8,35 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
+from sithctl.checkpoints.tensor_file import Place, fill, header
 from sithctl.errors import InputError
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U64": torch.uint64,
+    "U32": torch.uint32,
+    "U16": torch.uint16,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+    "C64": torch.complex64,
+}
 WRAPPERS = ("state_dict", "model")  # keys under which trainers keep a state dict
 
 
@@ -31,14 +51,14 @@ class Checkpoint:
         self.path = path
         self._pickled: Mapping[str, Tensor] = {}
         self._where: dict[str, Path] = {}
-        self._open: dict[Path, Any] = {}
+        self._headers: dict[Path, dict[str, Place]] = {}
         if path.name.endswith(".bin.index.json"):
             parts = sorted(set(_shards(path).values()))
             self._pickled = {n: t for part in parts for n, t in _state_dict(part).items()}
         elif path.name.endswith(".index.json"):
             self._where = _shards(path)
         elif path.suffix == ".safetensors":
-            self._where = dict.fromkeys(_names(path), path)
+            self._where = dict.fromkeys(self._header(path), path)
         else:
             self._pickled = _state_dict(path)
 
@@ -56,13 +76,13 @@ class Checkpoint:
         """
         if name in self._pickled:
             return tuple(self._pickled[name].shape)
-        return tuple(self._header(name).get_shape())
+        return self._place(name).shape
 
     def dtype(self, name: str) -> str:
         """A tensor's type as safetensors calls it: F32, BF16, …"""
         if name in self._pickled:
             return str(self._pickled[name].dtype).removeprefix("torch.")
-        return str(self._header(name).get_dtype())
+        return self._place(name).dtype
 
     def stored(self, name: str) -> Tensor:
         """One tensor in the type that it is stored in.
@@ -72,9 +92,7 @@ class Checkpoint:
         """
         if name in self._pickled:
             return self._pickled[name]
-        if name not in self._where:
-            raise self._missing(name)
-        return self._tensor(name)
+        return self._tensor(name, self._place(name))
 
     def files(self) -> dict[str, Path]:
         """Which safetensors file each tensor lies in; empty for pickled state dicts."""
@@ -90,53 +108,46 @@ class Checkpoint:
         Raises:
             InputError: it is not there, or holds a NaN or an infinity.
         """
-        part = rows or slice(None)
         if name in self._pickled:
-            tensor = self._pickled[name][part]
-        elif rows is None and name in self._where:
-            tensor = self._tensor(name)
+            tensor = self._pickled[name][rows or slice(None)]
         else:
-            header = self._header(name)
-            try:
-                tensor = header[part]
-            except (SafetensorError, OSError) as error:
-                raise _damaged(self._where[name]) from error
+            place = self._place(name)
+            tensor = self._tensor(name, place if rows is None else place.rows(rows))
         if tensor.dtype not in FLOATS:
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise InputError(
-                f"not supported: quantised weights ({kind} in {name})",
-                self.path,
-                "use the checkpoint before it was quantised",
-            )
+            raise _quantised(str(tensor.dtype).removeprefix("torch."), name, self.path)
         if not _finite(tensor):
             raise InputError(
                 f"NaN or infinite weights in {name}", self.path, "use an undamaged checkpoint"
             )
         return tensor.double()
 
-    def _tensor(self, name: str) -> Tensor:
+    def _tensor(self, name: str, place: Place) -> Tensor:
         path = self._where[name]
+        if place.dtype not in TYPES:
+            raise _quantised(place.dtype, name, path)
+        tensor = torch.empty(place.shape, dtype=TYPES[place.dtype])
         try:
-            tensor: Tensor = self._file(path).get_tensor(name)
-        except (SafetensorError, OSError) as error:
+            fill(tensor.reshape(-1).view(torch.uint8).numpy(), path, place)
+        except OSError as error:
             raise _damaged(path) from error
         return tensor
 
-    def _header(self, name: str) -> Any:
-        """A handle on one tensor that has read nothing of it."""
+    def _place(self, name: str) -> Place:
         if name not in self._where:
             raise self._missing(name)
         path = self._where[name]
-        try:
-            return self._file(path).get_slice(name)
-        except (SafetensorError, OSError) as error:
-            raise _damaged(path) from error
+        places = self._header(path)
+        if name not in places:  # an index may promise what its shard lacks
+            raise _damaged(path)
+        return places[name]
 
-    def _file(self, path: Path) -> Any:
-        """An open file, mapped once: opening parses the header anew."""
-        if path not in self._open:
-            self._open[path] = safe_open(path, framework="pt")
-        return self._open[path]
+    def _header(self, path: Path) -> dict[str, Place]:
+        if path not in self._headers:
+            try:
+                self._headers[path] = header(path)[1]
+            except (SafetensorError, OSError) as error:
+                raise _damaged(path) from error
+        return self._headers[path]
 
     def _missing(self, name: str) -> InputError:
         names = self.names()
@@ -155,12 +166,12 @@ def _finite(tensor: Tensor) -> bool:
     return all(bool(end.isfinite()) for end in tensor.aminmax())
 
 
-def _names(path: Path) -> list[str]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return list(file.keys())
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path) from error
+def _quantised(kind: str, name: str, path: Path) -> InputError:
+    return InputError(
+        f"not supported: quantised weights ({kind} in {name})",
+        path,
+        "use the checkpoint before it was quantised",
+    )
 
 
 def _damaged(path: Path) -> InputError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sithctl.checkpoints.reader import Checkpoint
+from sithctl.checkpoints.tensor_file import header
 from sithctl.errors import InputError
 
 # Weights in any form: copied beside the edited ones they would be the unedited model.
@@ -75,15 +75,13 @@ def patch(path: Path, changed: Mapping[str, Tensor]) -> None:
     """Put tensors' bytes in their place in a safetensors file."""
     if not changed:
         return
+    places = header(path)[1]
     with path.open("r+b") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
         for name, tensor in changed.items():
-            start, stop = header[name]["data_offsets"]
-            data = raw(tensor)
-            if len(data) != stop - start:
-                raise InputError(f"{name} has {len(data)} bytes, not {stop - start}", path)
-            file.seek(8 + length + start)
+            place, data = places[name], raw(tensor)
+            if len(data) != place.size:
+                raise InputError(f"{name} has {len(data)} bytes, not {place.size}", path)
+            file.seek(place.start)
             file.write(data)
 
 

@@ -15,6 +15,7 @@ from sithctl.kinds import HeadFactors, Heads, Identity, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models.model import LayerWeights, Model
 from sithctl.models.opening import open_model
+from sithctl.stages.heap import give_back
 from sithctl.stages.layers import select_layers
 
 DTYPES = ("float32", "float64")
@@ -106,6 +107,7 @@ def fold(
         folded[layer] = HeadFactors(
             *(_numpy(t, dtype) for t in (factors.reader, factors.writer, factors.constant))
         )
+        give_back()
     readout = model.readout
     parameters: dict[str, Any] = {
         "model": model.name,

@@ -12,6 +12,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import HeadFactors, Heads, Identity, LayerSpectra, Spectra, entry
 from sithctl.models.device import check_device
+from sithctl.stages.heap import give_back
 
 
 def thin_svd(reader: Tensor, writer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,6 +73,7 @@ def svd(
         layers[layer] = LayerSpectra(
             _float32(U[..., :kept].mT), _float32(S), _float32(Vh[..., :kept, :])
         )
+        give_back()
     inputs = {"heads": heads.digest, "minus": minus.digest if minus else None}
     before = heads.history if minus is None else (*heads.history, *minus.history)
     history = (*before, entry("svd", {"rank": rank}, inputs))

@@ -1,16 +1,9 @@
-"""The search for the best concept, against the published algorithm: python -m tests.bench.search.
-
-Every figure is a ratio of runs that take turns, the best of several: on a busy machine give
---threads 1, where nobody waits for another thread, and the processor's time is what counts.
-"""
+"""The search for the best concept, against the published algorithm."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -21,10 +14,10 @@ from torch import Tensor
 from sithctl.pursuit import sparse_code
 from sithctl.pursuit.screen import SCORES, fast_bfloat16
 from sithctl.pursuit.search import Tally
+from tests.bench.figures import Figure, best_of, clock, seconds
 from tests.bench.published import published_comp
 
 SPARSITY, COHERENCE = 5, 0.3
-WANTED = {"bfloat16": 15.0, "float32": 2.5, "rate": 0.6}
 
 
 def random_rows(n: int, d: int, seed: int) -> Tensor:
@@ -77,88 +70,82 @@ def products(targets: Tensor, low: Tensor) -> None:
             torch.mm(block, query.T)
 
 
-def best_of(runs: dict[str, Callable[[], object]], times: int, clock: str) -> dict[str, float]:
-    now = time.process_time if clock == "processor" else time.perf_counter
-    best = dict.fromkeys(runs, float("inf"))
-    for _ in range(times):
-        for name, run in runs.items():
-            start = now()
-            run()
-            best[name] = min(best[name], now() - start)
-    return best
+@dataclass(frozen=True)
+class Size:
+    """M concepts, N targets, d features, and how often each way is timed."""
+
+    concepts: int = 102_400
+    targets: int = 512
+    width: int = 768
+    times: int = 5
 
 
-def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
-    dictionary = DATA[name](arguments.concepts, arguments.width, 10)
-    targets = DATA[name](arguments.targets, arguments.width, 20)
+def compare(name: str, size: Size) -> dict[str, Any]:
+    dictionary = DATA[name](size.concepts, size.width, 10)
+    targets = DATA[name](size.targets, size.width, 20)
     low = dictionary.bfloat16()
     tallies: list[Tally] = []
     codes = sparse_code(targets, dictionary, screen=True, report=tallies.append)
-    clock = "processor" if arguments.threads == 1 else "wall"
-    seconds = best_of(
+    took = best_of(
         {
             "bfloat16": lambda: sparse_code(targets, dictionary, screen=True),
             "bfloat16 products": lambda: products(targets, low),
             "float32": lambda: sparse_code(targets, dictionary, screen=False),
             "float32 products": lambda: products(targets, dictionary),
         },
-        arguments.times,
-        clock,
+        size.times,
+        clock(),
     )
-    published = best_of({"": lambda: published_comp(targets, dictionary)}, 2, clock)[""]
+    published = best_of({"": lambda: published_comp(targets, dictionary)}, 2, clock())[""]
     tally = tallies[0]
     return {
         "data": name,
-        "clock": clock,
-        "seconds": {"published": published, **seconds},
-        "bfloat16": published / seconds["bfloat16"],
-        "float32": published / seconds["float32"],
-        "floor": published / seconds["bfloat16 products"],
-        "rate": seconds["bfloat16 products"] / seconds["bfloat16"],
+        "seconds": {"published": published, **took},
+        "bfloat16": published / took["bfloat16"],
+        "float32": published / took["float32"],
+        "rate": took["bfloat16 products"] / took["bfloat16"],
         "rescored": tally.rescored / tally.screened,
-        "certified": tally.certified / tally.screened,
         "identical": same_concepts(codes.indices, brute_force(targets, dictionary)),
     }
 
 
-def table(results: list[dict[str, object]], fast: bool) -> str:
-    lines = [f"{'search for the best concept':34}" + "".join(f"{r['data']!s:>12}" for r in results)]
-    rows = [
-        ("× published, bfloat16", "bfloat16", "{:.1f}", WANTED["bfloat16"] if fast else None),
-        ("× published, float32", "float32", "{:.1f}", WANTED["float32"]),
-        ("× published, products alone", "floor", "{:.1f}", None),
-        ("rate of the bare products", "rate", "{:.0%}", WANTED["rate"] if fast else None),
-        ("scored again in float32", "rescored", "{:.2e}", None),
-        ("scored again in float64", "certified", "{:.2e}", None),
-        ("as float64 brute force", "identical", "{:.1%}", 1.0),
-    ]
-    for label, key, form, wanted in rows:
-        figures = "".join(f"{form.format(r[key]):>12}" for r in results)
-        lines.append(
-            f"{label:34}{figures}" + (f"   wanted {form.format(wanted)}" if wanted else "")
-        )
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--concepts", type=int, default=102_400)
-    parser.add_argument("--targets", type=int, default=512)
-    parser.add_argument("--width", type=int, default=768)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+def figures(result: dict[str, Any], size: Size) -> list[Figure]:
+    """Of one kind of data: both arithmetics, the rate of the products, and what was chosen."""
     fast = fast_bfloat16(torch.device("cpu"))
-    results = [measure(name, arguments) for name in DATA]
-    print(table(results, fast))
-    document = {"threads": arguments.threads, "fast_bfloat16": fast, "search": results}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
-    else:
-        print(json.dumps(document))
+    of = f"M {size.concepts}, N {size.targets}, d {size.width}, {result['data']}"
+    took = result["seconds"]
+    published = seconds(took["published"])
+    bare = seconds(took["bfloat16 products"])
+    ours = {kind: seconds(took[kind]) for kind in ("bfloat16", "float32")}
+    found = []
+    wanted = {"bfloat16": 15.0 if fast else None, "float32": 2.5}
+    for kind, least in wanted.items():
+        found.append(
+            Figure(f"decompose, {kind}", of, ours[kind], published, result[kind], "×", least)
+        )
+    return [
+        *found,
+        Figure(
+            "rate of the products",
+            of,
+            ours["bfloat16"],
+            f"{bare} (bare)",
+            result["rate"],
+            "×",
+            0.6 if fast else None,
+        ),
+        Figure(
+            "concepts chosen",
+            of,
+            f"{result['rescored']:.1e} rescored",
+            "float64 brute force",
+            100 * result["identical"],
+            "%",
+            100.0,
+        ),
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def measure(size: Size | None = None) -> list[Figure]:
+    size = size or Size()
+    return [figure for name in DATA for figure in figures(compare(name, size), size)]

@@ -1,0 +1,42 @@
+"""Every figure, one module each: python -m tests.bench [PART …] [--json FILE] [--readme].
+
+Ratios of one run, whose sides take turns, the best of several; absolute bounds are for two idle
+cores. On a busy machine give --threads 1: then the processor's time counts, not the wall's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from tests.bench.figures import document, markdown, table
+
+PARTS = ("start", "svd", "texts", "weights", "search")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, default=Path("bench.json"))
+    parser.add_argument("--readme", action="store_true", help="print the last run in Markdown")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no part {min(unknown)}: {', '.join(PARTS)}")
+    if arguments.readme:
+        print(markdown(json.loads(arguments.json.read_text())))
+        return
+    torch.set_num_threads(arguments.threads)
+    figures = []
+    for part in arguments.parts or PARTS:
+        figures += import_module(f"tests.bench.{part}").measure()
+    print(table(figures))
+    arguments.json.write_text(json.dumps(document(figures), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
