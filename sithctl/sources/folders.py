@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from sithctl.errors import InputError
-from sithctl.sources.images import SUFFIXES, Entry, Images, Wanted, missing_caption
+from sithctl.sources.images import SUFFIXES, Entry, Images, Wanted, missing_caption, stamp_of
 from sithctl.sources.listings import Listing, Texts, captions_of, visible
 from sithctl.sources.pixels import decode
 
@@ -34,6 +34,9 @@ class Folder(Images):
             _check_captions(self.ids, texts, folder)
         super().__init__(folder.resolve().name, len(self.ids), wanted)
         self.folder, self.texts = folder, texts
+
+    def stamp(self) -> str:
+        return stamp_of(self.folder / name for name in self.ids)
 
     def entries(self) -> Iterator[Entry]:
         for name in self.ids:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from sithctl.errors import InputError
-from sithctl.kinds import CaptionedImage, Factors
+from sithctl.kinds import Arrival, CaptionedImage, Factors
+from sithctl.kinds.base import canonical
 from sithctl.sources.pixels import as_rgb
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
@@ -83,28 +86,49 @@ class Images(ABC):
     def entries(self) -> Iterator[Entry]:
         """What there is to read, in order, no more than ``wanted.limit``."""
 
+    def stamp(self) -> Any:
+        """What changes when the source does, as far as that is seen without reading it, for work
+        that is taken up again; None where nothing is."""
+        return None
+
     def __iter__(self) -> Iterator[CaptionedImage]:
+        for arrival in self.arrivals():
+            if isinstance(arrival.item, CaptionedImage):
+                yield arrival.item
+
+    def arrivals(self, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[Arrival]:
+        """Every place of the source in order, with its picture where that is wanted.
+
+        Args:
+            wanted: whether to read the picture at a place, from 0.
+        """
         self.skipped.clear()
         self.reason = ""
-        waiting: deque[tuple[Entry, Future[Image.Image]]] = deque()
+        waiting: deque[tuple[Entry, Future[Image.Image] | None]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
-                for entry in self.entries():
+                for place, entry in enumerate(self.entries()):
                     self._check(entry)
-                    waiting.append((entry, pool.submit(_rgb, entry.read)))
+                    reading = pool.submit(_rgb, entry.read) if wanted(place) else None
+                    waiting.append((entry, reading))
                     if len(waiting) > AHEAD:
-                        yield from self._taken(*waiting.popleft())
+                        yield self._arrival(*waiting.popleft())
                 while waiting:
-                    yield from self._taken(*waiting.popleft())
+                    yield self._arrival(*waiting.popleft())
             finally:
                 for _, future in waiting:
-                    future.cancel()
+                    if future is not None:
+                        future.cancel()
 
     def _check(self, entry: Entry) -> None:
         if self.wanted.captions and not entry.caption:
             raise missing_caption(entry.id, self.name)
 
-    def _taken(self, entry: Entry, future: Future[Image.Image]) -> Iterator[CaptionedImage]:
+    def _arrival(self, entry: Entry, future: Future[Image.Image] | None) -> Arrival:
+        name = storable(entry.id)
+        said = canonical([name, entry.caption, entry.detail, entry.factors])
+        if future is None:
+            return Arrival(said, None, name)
         try:
             image = future.result()
         except InputError:
@@ -113,11 +137,24 @@ class Images(ABC):
             if self.wanted.strict:
                 what = f"the image {entry.id} cannot be read ({_first_line(error)})"
                 raise InputError(what, self.name, "leave out --strict to skip it") from error
-            self.reason = self.reason or storable(_first_line(error))
-            self.skipped.append(storable(entry.id))
-            return
-        name = storable(entry.id)
-        yield CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
+            reason = storable(_first_line(error))
+            self.reason = self.reason or reason
+            self.skipped.append(name)
+            return Arrival(said, None, name, reason)
+        item = CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
+        return Arrival(said, item, name)
+
+
+def stamp_of(files: Iterable[Path]) -> str:
+    """A digest of files' sizes and times, which change when a file does."""
+    state = hashlib.sha256()
+    for path in files:
+        try:
+            status = path.stat()
+            state.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        except OSError:
+            state.update(b"none\n")
+    return state.hexdigest()[:32]
 
 
 def missing_caption(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,13 +15,14 @@ from torch import Tensor
 
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
-from sithctl.kinds.base import digest_of
+from sithctl.kinds.base import digest_of, numbers
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.locate import locate
 from sithctl.models.opening import feature_space
+from sithctl.stages.blocks import Block, Columns, Wanted, counts, done_at_once, made, rows_of
 from sithctl.stages.image_pool import encode_image_pool
 
-CHUNK = 8192  # texts between two words to the progress bar
+CHUNK = 2048  # concepts a block, as near as whole batches come
 PLACE = "{}"  # where a template takes the concept
 
 
@@ -62,52 +65,92 @@ def encode_pool(
             concepts, encoder, thumbnails=thumbnails, dtype=dtype, progress=progress
         )
     labels = [str(concept) for concept in concepts]
-    return _text_pool(labels, encoder, factors, templates, selection or {}, dtype, progress)
-
-
-def _text_pool(
-    labels: list[str],
-    encoder: Encoder,
-    factors: list[Factors] | None,
-    templates: Sequence[str],
-    selection: Mapping[str, Any],
-    dtype: str,
-    progress: Callable[[int, int], None] | None,
-) -> Pool:
-    if not labels:
-        raise InputError("no concepts", None, "give at least one")
-    name = encoder.location.name
-    identity = Identity(name, feature_space(encoder.location))
-    encoder.truncated = 0
-    texts = len(labels) * max(1, len(templates))
-    parts, done = [], 0
-    for start in range(0, len(labels), CHUNK):
-        chunk = labels[start : start + CHUNK]
-        parts.append(_embed(chunk, encoder, templates).numpy())
-        done += len(chunk) * max(1, len(templates))
-        if progress:
-            progress(done, texts)
-    if encoder.truncated:
-        warnings.warn(
-            f"{encoder.truncated} of {texts} {'texts' if templates else 'concepts'} are longer "
-            "than the model's context and were cut",
-            stacklevel=2,
-        )
-    known = digest_of({"factors": factors}, {"concepts": labels})
-    parameters: dict[str, Any] = {
-        "model": name,
-        "dtype": dtype,
-        "arithmetic": encoder.arithmetic,
-    }
-    parameters |= {"templates": list(templates)} if templates else {}
-    parameters |= selection
-    return Pool(
-        identity,
-        (entry("encode-pool", parameters, {"concepts": known}),),
-        np.concatenate(parts).astype(dtype),
-        labels,
-        factors,
+    return done_at_once(
+        TextPool(labels, encoder, factors, templates, selection or {}, dtype, progress)
     )
+
+
+@dataclass(frozen=True)
+class TextPool:
+    """Concepts to encode: see ``encode_pool``."""
+
+    labels: list[str]
+    encoder: Encoder
+    factors: list[Factors] | None = None
+    templates: Sequence[str] = ()
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    dtype: str = "float32"
+    progress: Callable[[int, int], None] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        name, arithmetic = self.encoder.location.name, self.encoder.arithmetic
+        told = {"model": name, "dtype": self.dtype, "arithmetic": arithmetic}
+        templates = {"templates": list(self.templates)} if self.templates else {}
+        return {**told, **templates, **self.selection}
+
+    @cached_property
+    def content(self) -> str:
+        """A digest of the concepts and what they name."""
+        return digest_of({"factors": self.factors}, {"concepts": self.labels})
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        size = self.encoder.batch_size
+        beside = {"concepts": self.content, "batch size": size, "device": self.encoder.device.type}
+        return self.parameters | beside
+
+    @property
+    def size(self) -> int:
+        """Concepts a block: whole batches."""
+        return self.encoder.batch_size * max(1, CHUNK // self.encoder.batch_size)
+
+    def blocks(self, wanted: Wanted) -> Iterator[Block]:
+        """Embeddings, and how many texts were cut; lengths are sorted within a block."""
+        if not self.labels:
+            raise InputError("no concepts", None, "give at least one")
+        each = max(1, len(self.templates))
+        for number, start in enumerate(range(0, len(self.labels), self.size)):
+            columns: Columns | None = None
+            if wanted(number):
+                chunk = self.labels[start : start + self.size]
+                self.encoder.truncated = 0
+                rows = _embed(chunk, self.encoder, self.templates).numpy().astype(self.dtype)
+                columns = {"embeddings": rows, "cut": np.array([self.encoder.truncated])}
+            yield Block(number, "", columns)
+            if self.progress and columns is not None:
+                self.progress((start + len(chunk)) * each, len(self.labels) * each)
+
+    def whole(self, blocks: Sequence[Block], *, part: bool = False) -> Pool:
+        """A pool with embeddings (M, features), un-normalised."""
+        done = made(blocks)
+        self._warn(sum(int(numbers(columns["cut"]).sum()) for columns in done))
+        location = self.encoder.location
+        rows = [i for b in blocks if b.columns is not None for i in self._rows(b.number)]
+        factors = self.factors
+        return Pool(
+            Identity(location.name, feature_space(location)),
+            (entry("encode-pool", self.parameters, {"concepts": self.content}),),
+            rows_of(done, "embeddings"),
+            [self.labels[i] for i in rows],
+            None if factors is None else [factors[i] for i in rows],
+        )
+
+    def _rows(self, number: int) -> range:
+        return range(number * self.size, min((number + 1) * self.size, len(self.labels)))
+
+    def _warn(self, cut: int) -> None:
+        if cut:
+            texts = len(self.labels) * max(1, len(self.templates))
+            warnings.warn(
+                f"{cut} of {texts} {'texts' if self.templates else 'concepts'} are longer than "
+                "the model's context and were cut",
+                stacklevel=2,
+            )
+
+    def seams(self, blocks: Sequence[Block]) -> Columns:
+        """Rows by block."""
+        return {"rows": counts(made(blocks), "embeddings")}
 
 
 def _is_images(
