@@ -17,7 +17,8 @@ from PIL import Image
 from sithctl.errors import InputError
 from sithctl.kinds import Array, Arrival, CaptionedImage
 from sithctl.kinds.base import numbers, texts
-from sithctl.stages.blocks import Block, Columns, Wanted, counts
+from sithctl.kinds.shard import Block, Columns
+from sithctl.stages.blocks import Wanted, counts
 
 T = TypeVar("T")
 Picture = CaptionedImage | Image.Image

@@ -13,29 +13,13 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 
 from sithctl.errors import UsageError
-from sithctl.kinds import Array, Artefact, Column
+from sithctl.kinds import Array, Artefact
 from sithctl.kinds.base import numbers, texts
+from sithctl.kinds.shard import Block, Columns
 
-Columns = dict[str, Column]
 Wanted = Callable[[int], bool]
 T = TypeVar("T", bound=Artefact)
 T_co = TypeVar("T_co", bound=Artefact, covariant=True)
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """What one block of work gave.
-
-    Attributes:
-        number: its place in the whole, from 0.
-        said: what its inputs say of themselves without being worked on, so that it is seen when
-            they have changed; empty where the recipe says it all.
-        columns: its result; None where it was not wanted.
-    """
-
-    number: int
-    said: str
-    columns: Columns | None
 
 
 class Job(Protocol[T_co]):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sithctl.kinds import Blobs, CaptionedImage, Identity, Pool, entry
 from sithctl.kinds.base import blobs, canonical
+from sithctl.kinds.shard import Block, Columns
 from sithctl.models import Encoder
 from sithctl.models.encoders import Batch
 from sithctl.models.opening import feature_space
@@ -28,16 +29,7 @@ from sithctl.stages.batches import (
     skipped,
     skipped_of,
 )
-from sithctl.stages.blocks import (
-    Block,
-    Columns,
-    Wanted,
-    counts,
-    done_at_once,
-    made,
-    rows_of,
-    texts_of,
-)
+from sithctl.stages.blocks import Wanted, counts, done_at_once, made, rows_of, texts_of
 
 THUMBNAIL = 96  # pixels of the longer side at most
 QUALITY = 75
@@ -86,16 +78,18 @@ class ImagePool:
     def blocks(self, wanted: Wanted) -> Iterator[Block]:
         """A batch a block: a row an image, what was skipped, and a digest of the pictures."""
         content = Content()
+        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
 
         def take(place: int, item: Picture) -> _Taken:
             assert isinstance(item, CaptionedImage)
+            if self.progress and place % size == 0:
+                self.progress(place, total)
             content.add(place, _signature(item))
             factors = "" if item.factors is None else canonical(item.factors)
             small = thumbnail(item.image) if self.thumbnails else b""
             said = (item.id, item.caption, item.detail or "", factors)
             return _Taken(*said, small, self.encoder.prepare(item.image))
 
-        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
         for batch in picture_batches(self.images, size, wanted, take):
             columns = self._columns(batch.taken) if batch.wanted else None
             yield batch.block(columns and {**columns, "content": content.column()})

@@ -14,6 +14,7 @@ from PIL import Image
 from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Identity, Mean, Pool, entry
 from sithctl.kinds.base import digest_of, numbers
+from sithctl.kinds.shard import Block, Columns
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
 from sithctl.models.locate import locate
@@ -29,7 +30,7 @@ from sithctl.stages.batches import (
     skipped,
     skipped_of,
 )
-from sithctl.stages.blocks import Block, Columns, Wanted, counts, done_at_once, made, rows_of
+from sithctl.stages.blocks import Wanted, done_at_once, made, rows_of
 
 
 def mean(
@@ -89,13 +90,15 @@ class ImageMean:
     def blocks(self, wanted: Wanted) -> Iterator[Block]:
         """A batch a block: its sum and count, what was skipped, and a digest of the pictures."""
         content = Content()
+        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
 
         def take(place: int, item: Picture) -> Batch:
             image = item.image if isinstance(item, CaptionedImage) else item
+            if self.progress and place % size == 0:
+                self.progress(place, total)
             content.add(place, f"{image.size}".encode() + image.tobytes())
             return self.encoder.prepare(image)
 
-        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
         for batch in picture_batches(self.images, size, wanted, take):
             columns = self._columns(batch.taken) if batch.wanted else None
             yield batch.block(columns and {**columns, "content": content.column()})
@@ -135,7 +138,8 @@ class ImageMean:
         done = made(blocks)
         return {
             "sums": rows_of(done, "sums"),
-            "rows": counts(done, "sums"),
+            "counts": rows_of(done, "counts"),
+            "rows": np.array([numbers(c["counts"]).sum() for c in done], dtype=np.int64),
             **picture_seams(done),
         }
 
