@@ -18,6 +18,7 @@ from sithctl.commands.fold import fold
 from sithctl.commands.info import info
 from sithctl.commands.judge import judge
 from sithctl.commands.mean import mean
+from sithctl.commands.merge import merge
 from sithctl.commands.models import models
 from sithctl.commands.reproduce import reproduce
 from sithctl.commands.svd import svd
@@ -48,7 +49,7 @@ def _options(
 ) -> None: ...
 
 
-STAGES = (fold, svd, encode_pool, mean, decompose, explain, edit, judge)
+STAGES = (fold, svd, encode_pool, mean, decompose, merge, explain, edit, judge)
 for _command in STAGES:
     app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(evaluation)

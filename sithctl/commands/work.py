@@ -19,10 +19,9 @@ from sithctl.commands.options import named_model
 from sithctl.commands.writing import write
 from sithctl.errors import InputError
 from sithctl.kinds import Artefact
-from sithctl.kinds.base import numbers
 from sithctl.kinds.shard import Block, Shard
 from sithctl.stages.batches import skipped_of
-from sithctl.stages.blocks import Job, Share, made
+from sithctl.stages.blocks import Job, Share, made, rows_of
 from sithctl.views.console import output as console
 
 if TYPE_CHECKING:
@@ -115,8 +114,7 @@ def encode(job: Job[T], stage: str, context: typer.Context, images: Images | Non
     blocks = carry_out(job, stage, context, beside_it, stamp)
     if images is not None and blocks:
         done = made(blocks)
-        places = numbers(job.seams(blocks)["rows"])
-        note_skipped(skipped_of(done), int(places.sum()))
+        note_skipped(skipped_of(done), int(rows_of(done, "read").sum()))
 
 
 def carry_out(

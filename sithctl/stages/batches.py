@@ -18,7 +18,7 @@ from sithctl.errors import InputError
 from sithctl.kinds import Array, Arrival, CaptionedImage
 from sithctl.kinds.base import numbers, texts
 from sithctl.kinds.shard import Block, Columns
-from sithctl.stages.blocks import Wanted, counts
+from sithctl.stages.blocks import Wanted, counts, rows_of
 
 T = TypeVar("T")
 Picture = CaptionedImage | Image.Image
@@ -46,10 +46,11 @@ class Batch(Generic[T]):
     said: Any = field(default_factory=hashlib.sha256)
 
     def block(self, columns: Columns | None) -> Block:
-        """As a block: its own columns, and those of what was skipped."""
+        """As a block: its own columns, how many pictures were read, and which were skipped."""
         if columns is not None:
             names, reasons = [n for n, _ in self.skipped], [r for _, r in self.skipped]
-            columns = {**columns, "skipped": names, "reasons": reasons}
+            read = np.array([len(self.taken)], dtype=np.int64)
+            columns = {**columns, "read": read, "skipped": names, "reasons": reasons}
         return Block(self.number, self.said.hexdigest()[:WIDTH], columns)
 
 
@@ -129,9 +130,11 @@ def skipped_of(blocks: Sequence[Columns]) -> list[tuple[str, str]]:
 
 
 def picture_seams(blocks: Sequence[Columns]) -> Columns:
-    """What a part brings of its pictures: skipped ones by block, why, and the digest of all."""
+    """What a part brings of its pictures: how many were read and skipped by block, which were
+    skipped, why, and the digest of all."""
     left_out = skipped_of(blocks)
     return {
+        "rows": rows_of(blocks, "read"),
         "skips": counts(blocks, "skipped"),
         "skipped": [name for name, _ in left_out],
         "reasons": [reason for _, reason in left_out],

@@ -29,7 +29,7 @@ from sithctl.stages.batches import (
     skipped,
     skipped_of,
 )
-from sithctl.stages.blocks import Wanted, counts, done_at_once, made, rows_of, texts_of
+from sithctl.stages.blocks import Wanted, done_at_once, made, rows_of, texts_of
 
 THUMBNAIL = 96  # pixels of the longer side at most
 QUALITY = 75
@@ -139,7 +139,7 @@ class ImagePool:
 
     def seams(self, blocks: Sequence[Block]) -> Columns:
         """Rows by block, what was skipped, and the digest of the pictures."""
-        return {"rows": counts(made(blocks), "sources"), **picture_seams(made(blocks))}
+        return picture_seams(made(blocks))
 
 
 def encode_image_pool(

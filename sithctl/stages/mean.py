@@ -13,7 +13,7 @@ from PIL import Image
 
 from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Identity, Mean, Pool, entry
-from sithctl.kinds.base import digest_of, numbers
+from sithctl.kinds.base import digest_of
 from sithctl.kinds.shard import Block, Columns
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
@@ -109,10 +109,9 @@ class ImageMean:
 
     def _columns(self, pictures: list[Batch]) -> Columns:
         if not pictures:
-            return {"sums": np.zeros((0, 0)), "counts": np.zeros(1, dtype=np.int64)}
+            return {"sums": np.zeros((0, 0))}
         features = F.normalize(self.encoder.encode_prepared(pictures).double(), dim=-1)
-        sums = features.sum(0, keepdim=True).numpy()
-        return {"sums": sums, "counts": np.array([len(pictures)], dtype=np.int64)}
+        return {"sums": features.sum(0, keepdim=True).numpy()}
 
     def whole(self, blocks: Sequence[Block], *, part: bool = False) -> Mean:
         """The sum (features,) float64 and the count.
@@ -130,18 +129,13 @@ class ImageMean:
             Identity(location.name, feature_space(location)),
             (entry("mean", parameters, {"images": shown_digest(content_of(done))}),),
             added_up(sums),
-            int(sum(numbers(columns["counts"]).sum() for columns in done)),
+            int(rows_of(done, "read").sum()),
         )
 
     def seams(self, blocks: Sequence[Block]) -> Columns:
         """Every batch's sum, what was skipped, and the digest of the pictures."""
         done = made(blocks)
-        return {
-            "sums": rows_of(done, "sums"),
-            "counts": rows_of(done, "counts"),
-            "rows": np.array([numbers(c["counts"]).sum() for c in done], dtype=np.int64),
-            **picture_seams(done),
-        }
+        return {"sums": rows_of(done, "sums"), **picture_seams(done)}
 
 
 def added_up(sums: Array) -> Array:
