@@ -9,11 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import Run
 from test_resume import PATIENCE, part_of, records
 
@@ -23,16 +21,13 @@ from sithctl.stages.pool import encode_pool
 from sithctl.stages.svd import svd
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds ranks by /proc")
-BOUND = 60  # seconds from a rank's death to the end of all: torchrun itself gives them 30
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As torchrun has it; products of several threads may round otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _as_torchrun_has_it(one_thread: None) -> None: ...
+
+
+BOUND = 60  # seconds from a rank's death to the end of all: torchrun itself gives them 30
 
 
 def launched(*line: object) -> subprocess.Popen[str]:
@@ -51,7 +46,7 @@ def launched(*line: object) -> subprocess.Popen[str]:
 def said_of(process: subprocess.Popen[str], bound: float = PATIENCE) -> list[str]:
     """Its own lines on standard error, without the launcher's."""
     _, said = process.communicate(timeout=bound)
-    return [line for line in said.splitlines() if line.startswith(("sithctl", "note:"))]
+    return [line for line in said.splitlines() if re.match(r"sithctl [a-z-]+:|note:", line)]
 
 
 def test_two_ranks_make_the_mean_of_one(tmp_path: Path, pictures: Path, run: Run) -> None:

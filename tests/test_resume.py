@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,10 @@ from sithctl.stages.svd import svd
 PATIENCE = 120  # seconds for a process to begin, on a busy machine
 
 
+@pytest.fixture(autouse=True)
+def _equal_bytes_need_equal_threads(one_thread: None) -> None: ...
+
+
 def part_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
@@ -48,7 +53,13 @@ def records(path: Path) -> int:
 def killed(line: list[object], target: Path, sign: int, blocks: int = 1) -> str:
     """Start a command, end it by a signal when so many blocks are finished; what it said."""
     words = [sys.executable, "-m", "sithctl", *map(str, line), "-o", str(target)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     until = time.monotonic() + PATIENCE
     while records(part_of(target)) < blocks and process.poll() is None:
         assert time.monotonic() < until
