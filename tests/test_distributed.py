@@ -16,6 +16,9 @@ from conftest import Run
 from test_resume import PATIENCE, part_of, records
 
 from sithctl.artifacts import save
+from sithctl.commands import ranks
+from sithctl.commands.ranks import LAUNCHED
+from sithctl.errors import UsageError
 from sithctl.stages.fold import fold
 from sithctl.stages.pool import encode_pool
 from sithctl.stages.svd import svd
@@ -76,7 +79,7 @@ def test_two_ranks_make_the_codes_of_one(tmp_path: Path, run: Run) -> None:
 
 
 def test_a_rank_that_is_killed_ends_the_run_and_it_goes_on(tmp_path: Path, run: Run) -> None:
-    line: list[object] = ["encode-pool", "scenes:images", "--limit", 1500, "--batch-size", 8]
+    line: list[object] = ["encode-pool", "scenes:images", "--limit", 1000, "--batch-size", 8]
     target = tmp_path / "pool.h5"
     process = launched(*line, "-o", target)
     until = time.monotonic() + PATIENCE
@@ -114,3 +117,26 @@ def test_one_line_of_an_error_that_all_ranks_meet(tmp_path: Path) -> None:
     (said,) = said_of(process)
     assert process.returncode == 1
     assert said.startswith("sithctl mean: no such folder")
+
+
+def test_of_other_commands_rank_0_does_all(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sithctl.views.console.output._muted", False)  # and put back afterwards
+    for name in LAUNCHED:
+        monkeypatch.setenv(name, "2")
+    for rank, says in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        result = run("models")
+        assert result.exit_code == 0
+        assert bool(result.stdout) is says
+
+
+def test_ranks_have_a_gpu_each_and_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ranks.device("cuda") == "cuda"
+    ranks.refuse_pipe("-")
+    for name in LAUNCHED:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert ranks.device("cuda") == "cuda:1"
+    assert ranks.device("cpu") == "cpu"
+    with pytest.raises(UsageError, match="name a file"):
+        ranks.refuse_pipe("-")

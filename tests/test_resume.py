@@ -107,15 +107,15 @@ def test_decompose_goes_on_after_a_kill(inputs: Path, tmp_path: Path, run: Run) 
 
 def test_an_image_pool_goes_on_after_a_kill(tmp_path: Path, pictures: Path, run: Run) -> None:
     photos, target = tmp_path / "photos", tmp_path / "pool.h5"
-    captioned_photos(photos, pictures, 30)
+    captioned_photos(photos, pictures, 15)
     line: list[object] = ["encode-pool", photos, "--batch-size", 2]
     killed(line, target, signal.SIGKILL, blocks=4)
     done = records(part_of(target))
-    assert 4 <= done < 180
+    assert 4 <= done < 90
     again = run(*line, "-o", target)
     assert again.exit_code == 0
     assert f"going on after {done} finished blocks" in again.stderr
-    assert "30 of 360 images could not be read and were skipped, the first: 0/03.png" in (
+    assert "15 of 180 images could not be read and were skipped, the first: 0/03.png" in (
         again.stderr
     )
     assert run(*line, "-o", tmp_path / "whole.h5").exit_code == 0
@@ -295,11 +295,33 @@ def test_a_model_that_changed_is_seen(
     assert "differs in weights: " in refused.stderr
 
 
-def test_standard_output_keeps_nothing(tmp_path: Path, shell: Callable[..., object]) -> None:
-    words = tmp_path / "words.txt"
-    words.write_text("red\nblue\n")
-    done = shell("sithctl encode-pool words.txt > pool.h5; ls -A")
-    assert sorted(done.stdout.split()) == [b"pool.h5", b"words.txt"]  # type: ignore[attr-defined]
+def test_places_of_a_source_that_changed_are_seen(
+    tmp_path: Path, pictures: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a source has nothing to be told apart by but what it says of its pictures."""
+    monkeypatch.setattr("sithctl.sources.folders.Folder.stamp", lambda _: None)
+    photos = tmp_path / "photos"
+    shutil.copytree(pictures, photos)
+    line: list[object] = ["mean", photos, "--batch-size", 2, "-o", tmp_path / "mean.h5"]
+    with monkeypatch.context() as patch:
+        dying(patch, after=2)
+        with pytest.raises(Killed):
+            run(*line)
+    (photos / "01.png").rename(photos / "01b.png")
+    refused = run(*line)
+    assert refused.exit_code == 3
+    assert "the source has changed since a run was left unfinished" in refused.stderr
+
+
+def test_standard_output_keeps_nothing(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("red\nblue\n")
+    done = run("encode-pool", "words.txt")
+    assert done.exit_code == 0
+    assert done.stdout_bytes.startswith(b"\x89HDF")
+    assert [path.name for path in tmp_path.iterdir()] == ["words.txt"]
 
 
 def out_of_memory_above(limit: int, forward: Callable[..., torch.Tensor]) -> Callable[..., object]:

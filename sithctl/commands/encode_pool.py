@@ -63,7 +63,8 @@ ConceptsOpt = Annotated[
 ]
 StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
 EncodeLimitOpt = Annotated[
-    int | None, typer.Option("--limit", min=1, help="So many concepts at most, for a trial.")
+    int | None,
+    typer.Option("--limit", min=1, help="So many concepts or images at most, for a trial."),
 ]
 IMAGES_ALONE = (*(name for name in WANTED if name != "limit"), "no_thumbnails")
 ENCODING = (*CHOOSING, *IMAGES_ALONE, "limit", "shard")
