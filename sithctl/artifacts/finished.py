@@ -84,6 +84,10 @@ class Finished:
             raise InputError("cannot write", self.path, error.strerror or str(error)) from error
         self._places[block.number] = start + RECORD.size, len(content)
 
+    def forget(self) -> None:
+        """Keep nothing of what was finished."""
+        self._places.clear()
+
     def close(self, *, done: bool) -> None:
         """Let go of the file; nothing is left of work that is done, or was not begun."""
         if done or not self._places:

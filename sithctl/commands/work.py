@@ -146,14 +146,24 @@ def carry_out(
         blocks = list(work.through(job.blocks(work.wanted)))
         if ranks.rank() > 0:
             return []
+        result = _whole(job, blocks, finished, part=given["shard"] is not None)
         if given["shard"] is None:
-            write(job.whole(blocks), target, history)
+            write(result, target, history)
             return blocks
         said = {"said": work.run.hexdigest(), **common}
         shard = Shard(share.number, share.of, key("run", said), work.count)
-        part = job.whole(blocks, part=True)
-        write(part, target, history, shard=shard, seams=job.seams(blocks))
+        write(result, target, history, shard=shard, seams=job.seams(blocks))
         return blocks
+
+
+def _whole(job: Job[T], blocks: list[Block], finished: Finished | None, *, part: bool) -> T:
+    """The result; where there is none, as of images that cannot be read, nothing is kept."""
+    try:
+        return job.whole(blocks, part=part)
+    except InputError:
+        if finished is not None:
+            finished.forget()
+        raise
 
 
 @contextmanager
@@ -173,7 +183,9 @@ def _finished(
         yield finished
         done = True
     except KeyboardInterrupt:
-        todo = "run the same command again to go on" if len(finished) else "nothing is kept"
-        raise KeyboardInterrupt(f"interrupted: {len(finished)} blocks are done: {todo}") from None
+        if not len(finished):
+            raise
+        done_so_far = f"interrupted: {len(finished)} blocks are finished"
+        raise KeyboardInterrupt(f"{done_so_far}: run the same command again to go on") from None
     finally:
         finished.close(done=done)
