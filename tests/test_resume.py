@@ -413,5 +413,7 @@ def test_the_bar_shows_rate_and_time_left() -> None:
     task = bar.add_task("", total=None)
     bar.reset(task, completed=1000, total=3000, base=1000)
     clock[0] = 10.0
-    bar.update(task, completed=1500)
+    bar.update(task, completed=1500, at=10.0)
     assert Pace().render(bar.tasks[0]).plain == "50/s, 0:00:30 left"
+    clock[0] = 14.0  # nothing new: the rate stays, the time goes
+    assert Pace().render(bar.tasks[0]).plain == "50/s, 0:00:26 left"

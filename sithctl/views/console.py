@@ -29,14 +29,15 @@ class Pace(ProgressColumn):
     """How many a second so far, and how long the rest will take at that rate."""
 
     def render(self, task: Task) -> Text:
-        done, seconds = task.completed - task.fields.get("base", 0), task.elapsed
+        done, seconds = task.completed - task.fields.get("base", 0), task.fields.get("at")
         if done <= 0 or not seconds:
             return Text()
         rate = done / seconds
         shown = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
         if task.total is not None:
-            left = timedelta(seconds=round((task.total - task.completed) / rate))
-            shown += f", {left} left"
+            since = (task.elapsed or seconds) - seconds  # between two words of the work's
+            left = max(0.0, (task.total - task.completed) / rate - since)
+            shown += f", {timedelta(seconds=round(left))} left"
         return Text(shown, style="progress.data.speed")
 
 
@@ -120,7 +121,8 @@ class Output:
                 if not begun:  # what an earlier run has done says nothing of this one's pace
                     bar.reset(task, completed=done, total=total or None, base=done)
                     begun = True
-                bar.update(task, completed=done, total=total or None)
+                at = bar.tasks[0].elapsed
+                bar.update(task, completed=done, total=total or None, at=at)
 
             yield tell
 
