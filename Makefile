@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test lint type docs drift clean
+.PHONY: help setup demo bench test lint type docs experiments drift clean
 
 help: ## Show what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install everything into it
 
@@ -24,6 +24,9 @@ demo: setup ## Explain a head of the bundled model
 test: setup lint type drift ## Lint, types, drift of generated files, tests
 	$(BIN)/python -m pytest
 
+bench: setup ## Measure against the published way
+	$(BIN)/python -m tests.bench.search --json bench.json
+
 lint: setup ## Style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +38,11 @@ docs: setup ## Write man pages, completions and the README's pictures again
 	cache=$$(mktemp -d) && SITHCTL_CACHE=$$cache $(BIN)/python -m sithctl.commands.manual; \
 	  status=$$?; rm -rf "$$cache"; exit $$status
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_help.py
+
+experiments: setup ## Do the paper's experiments, and write the README's table and curves of them
+	found=$$(mktemp -d) && $(BIN)/sithctl reproduce all -o "$$found" && \
+	  $(BIN)/python -m sithctl.commands.manual --experiments "$$found"; \
+	  status=$$?; rm -rf "$$found"; exit $$status
 
 drift: setup ## Fail when something generated is out of date
 	$(BIN)/python -m sithctl.commands.manual --check

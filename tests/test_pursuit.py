@@ -17,6 +17,8 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.pursuit import METHODS, sparse_code
+from sithctl.pursuit import certify as certify_module
+from sithctl.pursuit import screen as screen_module
 from sithctl.pursuit import search as search_module
 from sithctl.pursuit.nnls import nnls
 
@@ -127,11 +129,115 @@ def test_the_same_bits_for_every_batch_size(method: str, monkeypatch: pytest.Mon
     targets, dictionary = unit(70, 24, 5), unit(3000, 24, 6)
     results = []
     for batch, block in itertools.product((1, 7, 64), (97, 4096)):
-        monkeypatch.setattr(search_module, "BLOCK", block)
+        monkeypatch.setattr(search_module, "SCORES", block * batch)
         results.append(sparse_code(targets, dictionary, method=method, batch_size=batch))
     for other in results[1:]:
         assert torch.equal(results[0].indices, other.indices)
         assert torch.equal(results[0].coefficients, other.coefficients)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_bits_screened_or_not(method: str) -> None:
+    targets, dictionary = unit(70, 48, 30), centred(unit(2500, 48, 31) + unit(1, 48, 32))
+    plain = sparse_code(targets, dictionary, method=method, screen=False)
+    screened = sparse_code(targets, dictionary, method=method, screen=True, batch_size=33)
+    for name, value in vars(plain).items():
+        assert torch.equal(value, getattr(screened, name))
+
+
+def hard_rows(n: int, d: int, kind: str, seed: int) -> Tensor:
+    """Dictionaries on which rounding loses its way."""
+    rows = unit(n, d, seed)
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "duplicates":
+        return rows[torch.randint(0, n // 4 + 1, (n,), generator=generator)]
+    if kind == "near ties":
+        return F.normalize(rows[:1] + 1e-7 * rows, dim=1)
+    if kind == "cones":
+        return F.normalize(rows[torch.randint(0, 2, (n,), generator=generator)] + 0.02 * rows)
+    if kind == "norms":
+        return rows * 10.0 ** torch.randint(-30, 19, (n, 1), generator=generator)
+    if kind == "tiny":
+        return rows * 1e-36
+    if kind == "huge":
+        return rows * 1e36
+    if kind == "opposite":  # every score is negative
+        return -rows.abs()
+    return rows
+
+
+KINDS = ["plain", "duplicates", "near ties", "cones", "norms", "tiny", "huge", "opposite"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 100_000),
+    kind=st.sampled_from(KINDS),
+    n=st.integers(1, 20),
+    m=st.integers(1, 300),
+    d=st.integers(1, 40),
+    k=st.integers(1, 4),
+    power=st.integers(-40, 40),
+    screen=st.booleans(),
+    batch=st.integers(1, 20),
+    block=st.sampled_from([50, 4000]),
+    held=st.sampled_from([1, 10_000]),
+)
+def test_the_best_are_those_of_float64(
+    seed: int, kind: str, n: int, m: int, d: int, k: int, power: int, screen: bool, batch: int,
+    block: int, held: int,
+) -> None:  # fmt: skip
+    """The k best that are not taken, by exact score and then by index, each time."""
+    dictionary = hard_rows(m, d, kind, seed)
+    queries = unit(n, d, seed + 1).double()
+    if kind == "opposite":
+        queries = queries.abs()
+    queries[::3] = F.normalize(dictionary[:1].double(), dim=1)
+    queries[1::5] = 0
+    queries *= 10.0**power
+    taken = torch.randint(-1, m, (n, 2), generator=torch.Generator().manual_seed(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search_module, "SCORES", block)
+        patch.setattr(search_module, "PAIRS", held)
+        ready = search_module.prepare(dictionary, n, screen)
+        best, _ = search_module.best_concepts(queries, ready, k, taken, batch_size=batch)
+    rows, columns = torch.meshgrid(torch.arange(n), torch.arange(m), indexing="ij")
+    flat = certify_module.exact_scores(queries, dictionary, rows.flatten(), columns.flatten())
+    scores = flat.view(n, m)
+    for row in range(n):
+        left = [i for i in range(m) if i not in taken[row].tolist()]
+        order = sorted(left, key=lambda i: (-float(scores[row, i]), i))[:k]
+        order += [-1] * (k - len(order))
+        assert best.indices[row].tolist() == order
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 100_000),
+    kind=st.sampled_from(KINDS),
+    n=st.integers(1, 40),
+    d=st.integers(1, 800),
+)
+def test_no_score_is_wrong_by_more_than_its_bound(seed: int, kind: str, n: int, d: int) -> None:
+    dictionary, queries = hard_rows(200, d, kind, seed), unit(n, d, seed + 1).double()
+    for ready in (search_module.prepare(dictionary, n, True), screen_module.scorable(
+        dictionary, torch.float32)):  # fmt: skip
+        scan = screen_module.Scan(queries, ready, 1, torch.zeros(n, 0, dtype=torch.long))
+        scores = torch.mm(ready.low, scan.low.T).double()
+        exact = dictionary.double() @ queries.T
+        slack = scan._slack(slice(None), slice(None)).double()
+        assert bool(((scores - exact).abs() <= scan.rounding * scores.abs() + slack).all())
+
+
+def test_what_was_scored_again_is_told_and_little() -> None:
+    targets, dictionary = unit(64, 256, 40), unit(4000, 256, 41)
+    tallies: list = []
+    sparse_code(targets, dictionary, screen=True, sparsity=3, report=tallies.append)
+    sparse_code(targets, dictionary, screen=False, sparsity=3, report=tallies.append)
+    screened, plain = tallies
+    assert screened.screened == plain.plain == 64 * 4000 * 3
+    assert plain.screened == screened.plain == 0
+    assert 64 * 3 <= screened.certified <= screened.rescored + 64 * 3 < 64 * 3 * 60
 
 
 def test_a_target_does_not_depend_on_its_neighbours() -> None:

@@ -45,6 +45,7 @@ def stand_ins(
         pixels = generator.integers(0, 255, size=(40, 50, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
         (tmp_path / "photos" / f"{i}.txt").write_text(f"picture {i}\n")
+    _waterbirds(tmp_path)
     timm = ZOO["timm-vit"].make(tmp_path / "models" / "timm")
     return {
         "openai/clip-vit-large-patch14": str(tiny_clip),
@@ -53,12 +54,30 @@ def stand_ins(
         "timm:vit_base_patch16_224.augreg_in1k": str(timm.folder),
         "recap-coco --model": "scenes:images --model",
         "--limit 5000": "--limit 12",
+        "--threshold 0.2 --max-vectors 64": "--threshold 0 --max-vectors 8",
+        "reproduce spurious": "reproduce grounding",
+        "reproduce all": "reproduce grounding --short",
         "--layers 20-23": "--layers 1-4",
         "--layers 11": "--layers 1",
         "--layers -4-": "--layers 0-1",
         "--layer 11": "--layer 1",
         "--tower text --pool words.txt --layer 3": "--tower text --pool words.txt --layer 1",
     }
+
+
+def _waterbirds(folder: Path) -> None:
+    """The published folder's layout, with pictures of noise."""
+    (folder / "birds.txt").write_text("landbird\nwaterbird\n")
+    generator = np.random.default_rng(1)
+    rows = ["img_id,img_filename,y,split,place,place_filename"]
+    for i in range(8):
+        bird, place = i % 2, i // 2 % 2
+        name = f"{i:03}.bird/bird_{i}.jpg"
+        path = folder / "waterbirds" / name
+        path.parent.mkdir(parents=True)
+        Image.fromarray(generator.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
+        rows.append(f"{i + 1},{name},{bird},2,{place},/p/place_{i}.jpg")
+    (folder / "waterbirds" / "metadata.csv").write_text("\n".join(rows) + "\n")
 
 
 @pytest.mark.parametrize("block", SHELL, ids=lambda b: " ".join(b.split()[:4]))

@@ -12,8 +12,7 @@ from sithctl.scenes import bundled, release
 from sithctl.scenes.captions import concept_pool
 from sithctl.scenes.factors import FACTORS, INDEX, NAMES, SPURIOUS, plural, value_index
 from sithctl.scenes.model import DIRECTORY, build_tokenizer
-from sithctl.scenes.world import captions, draw, holds
-from sithctl.scenes.zero_shot import spurious_scenes
+from sithctl.scenes.world import captions, draw, holds, spurious_scenes
 
 REQUIRED = {
     "scene": 0.97,

@@ -80,6 +80,10 @@ class Checkpoint:
         """Which safetensors file each tensor lies in; empty for pickled state dicts."""
         return dict(self._where)
 
+    def merged(self) -> dict[str, Tensor]:
+        """Tensors that read otherwise than the files have them: those that an adapter changes."""
+        return {}
+
     def read(self, name: str, rows: slice | None = None) -> Tensor:
         """One tensor in float64, or some of its rows; no more than these is read.
 

@@ -60,6 +60,7 @@ def write_checkpoint(
     """
     for name, tensor in changed.items():
         _check(checkpoint, name, tensor)
+    changed = {**checkpoint.merged(), **changed}
     files, names = checkpoint.files(), written_names(checkpoint, single)
     if files:
         for source, name in names.items():

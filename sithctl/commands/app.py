@@ -1,4 +1,4 @@
-"""The command line: registers the commands and nothing else."""
+"""The command line: its own options, and how every command ends."""
 
 from __future__ import annotations
 
@@ -9,23 +9,11 @@ from typing import Annotated
 import typer
 
 from sithctl._version import __version__
-from sithctl.commands.decompose import decompose
-from sithctl.commands.edit import edit
-from sithctl.commands.encode_pool import encode_pool
-from sithctl.commands.evaluation.app import app as evaluation
-from sithctl.commands.explain import explain
-from sithctl.commands.fold import fold
-from sithctl.commands.info import info
-from sithctl.commands.judge import judge
-from sithctl.commands.mean import mean
-from sithctl.commands.merge import merge
-from sithctl.commands.models import models
-from sithctl.commands.reproduce import reproduce
-from sithctl.commands.svd import svd
-from sithctl.views.console import output
+from sithctl.commands.registry import Registry
 
 app = typer.Typer(
     name="sithctl",
+    cls=Registry,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -49,14 +37,6 @@ def _options(
 ) -> None: ...
 
 
-STAGES = (fold, svd, encode_pool, mean, decompose, merge, explain, edit, judge)
-for _command in STAGES:
-    app.command(_command.__name__.replace("_", "-"))(_command)
-app.add_typer(evaluation)
-for _command in (reproduce, models, info):
-    app.command(_command.__name__.replace("_", "-"))(_command)
-
-
 def main() -> None:
     """Run, and end as every command ends: an error is one line, whoever found it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
@@ -68,6 +48,8 @@ def main() -> None:
         # Typer's usage errors; their class is that of a private copy of Click.
         if not hasattr(error, "format_message"):
             raise
+        from sithctl.views.console import output
+
         context = getattr(error, "ctx", None)
         stage = "" if context is None else context.command_path.partition(" ")[2]
         todo = f"see `sithctl {stage} --help`".replace("  ", " ")

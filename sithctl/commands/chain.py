@@ -16,7 +16,7 @@ from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
 from sithctl.kinds.base import digest_of
-from sithctl.models.locate import BUNDLED, CHECKPOINTS, locate
+from sithctl.models.locate import BUNDLED, CHECKPOINTS, is_adapter, locate
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.sources.texts import read_texts
 from sithctl.stages.layers import select_layers
@@ -141,11 +141,14 @@ class Chain:
 def model_digest(model: str) -> list[str]:
     """A model's name, and digests of the files that make it what it is."""
     place = BUNDLED.get(model, Path(model))
-    if not place.is_dir():
-        place = locate(model).weights
-    files = [f for f in _beside(place) if f.is_file()]
+    files: list[Path] = []
+    if not place.is_dir() or is_adapter(place):
+        found = locate(model)
+        place, files = found.weights, [] if found.adapter is None else _beside(found.adapter)
+    files = [f for f in (*files, *_beside(place)) if f.is_file()]
     digests = [f"{f.name}:{file_digest(f)}" for f in files]
-    name = place.resolve().name if Path(model).exists() else model
+    given = Path(model)
+    name = given.resolve().name if given.exists() else model
     return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
 
 

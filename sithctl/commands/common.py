@@ -39,6 +39,9 @@ def command(function: Callable[..., None], group: str = "") -> Callable[..., Non
     @wraps(function)
     def run(*args: Any, quiet: bool = False, debug: bool = False, **kwargs: Any) -> None:
         output.quiet, output.debug = quiet, debug
+        context = kwargs.get("context")
+        if context is not None:  # whose own are still words, where ours are enums and paths
+            context.params.update({k: v for k, v in kwargs.items() if k in context.params})
 
         def work() -> None:
             with ranks.together(splits):

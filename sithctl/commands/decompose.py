@@ -13,6 +13,7 @@ from sithctl.commands.options import (
     CodeBatchOpt,
     CoherenceOpt,
     DeviceOpt,
+    ExactOpt,
     ForceOpt,
     GapOpt,
     HistoryDetail,
@@ -30,6 +31,7 @@ from sithctl.commands.options import (
     Side,
     SideOpt,
     SparsityOpt,
+    VerboseOpt,
 )
 from sithctl.errors import InputError, UsageError
 
@@ -55,7 +57,16 @@ ExportOpt = Annotated[
     ),
 ]
 # What makes no difference to explanations that are made already.
-SELECTING = ("rank", "method", "sparsity", "coherence", "device", "batch_size", "shard")
+SELECTING = (
+    "rank",
+    "method",
+    "sparsity",
+    "coherence",
+    "device",
+    "batch_size",
+    "shard",
+    "exact",
+)
 
 
 @command
@@ -77,6 +88,8 @@ def decompose(
     device: DeviceOpt = "cpu",
     batch_size: CodeBatchOpt = 1024,
     shard: ShardOpt = None,
+    exact: ExactOpt = False,
+    verbose: VerboseOpt = False,
     output: OutOpt = None,
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
@@ -113,7 +126,7 @@ def decompose(
     if ranks.rank() > 0 and (import_ or (export is not None and output is None)):
         return  # nothing to share
     loaded = load(source, Spectra)
-    concepts = _pool(pool, loaded)
+    concepts = load_pool(pool, loaded)
     codes: Codes | None
     if import_:
         codes = _imported(import_, loaded, concepts, load_mean(mean), layers, options)
@@ -132,6 +145,7 @@ def decompose(
 def _selected(task: Task, context: typer.Context) -> Codes | None:
     """Write the codes of a task, but those for export alone; hand on those for export."""
     from sithctl.commands.work import carry_out
+    from sithctl.pursuit.search import Tally
     from sithctl.stages.blocks import Share, done_at_once
     from sithctl.stages.decompose import Pursuit, rows_a_block
     from sithctl.views.console import output as console
@@ -140,12 +154,24 @@ def _selected(task: Task, context: typer.Context) -> Codes | None:
     shards = Share.parse(given["shard"]).of if given["shard"] else 1
     rows = rows_a_block(len(task.targets), shards)
     device = ranks.device(given["device"])
+    screen = False if given["exact"] else None
+    alone = given["export"] is not None and given["output"] is None
+    tallies: list[Tally] = []
+
+    def report(tally: Tally) -> None:
+        tallies.extend([tally] if alone else ranks.words(tally))
+
     with console.progress("selecting concepts") as tell:
-        job = Pursuit(task, given["batch_size"], device, tell, rows)
-        if given["export"] is not None and given["output"] is None:
-            return done_at_once(job)
-        blocks = carry_out(job, "decompose", context, {})
-        return None if given["export"] is None or ranks.rank() > 0 else job.whole(blocks)
+        job = Pursuit(task, given["batch_size"], device, tell, rows, screen, report)
+        if alone:
+            codes: Codes | None = done_at_once(job)
+        else:
+            blocks = carry_out(job, "decompose", context, {})
+            handed_on = given["export"] is not None and ranks.rank() == 0
+            codes = job.whole(blocks) if handed_on else None
+    if given["verbose"]:
+        console.note(sum(tallies, Tally()).summary())
+    return codes
 
 
 def _imported(
@@ -203,7 +229,8 @@ def load_mean(mean: str | None) -> Mean | Literal["none"] | None:
     return load(mean, Mean)
 
 
-def _pool(pool: str | None, spectra: Spectra) -> Pool:
+def load_pool(pool: str | None, spectra: Spectra | Codes) -> Pool:
+    """The pool that ``--pool`` names, or the bundled model's own."""
     from sithctl.artifacts import load
     from sithctl.kinds import Pool
     from sithctl.models import open_model

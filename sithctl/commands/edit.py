@@ -170,8 +170,8 @@ def _edited(context: typer.Context, model: Model) -> tuple[Edit, Codes | None]:
     name = context.params["reconstruct"]
     if name is not None:
         from sithctl.artifacts import load
-        from sithctl.commands.edit_codes import check_codes
         from sithctl.kinds import Codes
+        from sithctl.stages.ownership import check_codes
         from sithctl.stages.reconstruct import reconstruct
 
         codes = check_codes(load(name, Codes), model)

@@ -15,6 +15,7 @@ def codes_for(given: dict[str, Any], model: Model) -> Codes:
     """The codes named, or those of the whole chain; of this very model."""
     from sithctl.artifacts import load
     from sithctl.kinds import Codes
+    from sithctl.stages.ownership import check_codes
 
     if given["codes"] is not None:
         codes = _of_layers(load(given["codes"], Codes), given["layers"])
@@ -49,22 +50,3 @@ def chain_codes(given: dict[str, Any], layers: str | None) -> Codes:
 
     chain = Chain(given["model"], given["pool"], given["mean"], Options(), given["tower"])
     return joined(chain.codes(layers))
-
-
-def check_codes(codes: Codes, model: Model) -> Codes:
-    """Refuse codes of other weights than the model's, or of plain spectra."""
-    from sithctl.stages.fold import layer_digest
-
-    if codes.parameters.get("plain"):
-        raise InputError(
-            "codes of plain spectra cannot be edited by", codes.model.name, "fold without --plain"
-        )
-    for layer in codes.layers:
-        known = codes.model.layers.get(layer)
-        if layer >= model.layers or known != layer_digest(model.layer(layer), model.heads):
-            raise InputError(
-                f"the codes are of another model ({codes.model.name}, layer {layer})",
-                model.name,
-                "explain the model that is to be edited",
-            )
-    return codes

@@ -1,4 +1,4 @@
-"""``sithctl explain``: codes as a table, JSON, CSV, Markdown or UniSITH's JSON."""
+"""``sithctl explain``: codes as a table, JSON, CSV, Markdown, UniSITH's JSON or a report."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     from sithctl.stages.explain import Explanation
 
 
+class Grade(StrEnum):
+    a = "A"
+    b = "B"
+    c = "C"
+    d = "D"
+
+
 class Format(StrEnum):
     table = "table"
     json = "json"
@@ -46,6 +53,7 @@ class Format(StrEnum):
     tsv = "tsv"
     markdown = "markdown"
     unisith = "unisith-json"
+    html = "html"
 
 
 CodesArg = Annotated[
@@ -60,6 +68,21 @@ FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, o
 ThumbnailsOpt = Annotated[
     Path | None,
     typer.Option("--thumbnails", help="A folder to write the JPEGs of the images shown into."),
+]
+CompareOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--compare", help="Other codes, to set beside these in the report: --format html."
+    ),
+]
+
+MinGradeOpt = Annotated[
+    Grade | None,
+    typer.Option(
+        "--min-grade",
+        case_sensitive=False,
+        help="Explanations of this grade or better, of codes that `eval trust` graded.",
+    ),
 ]
 
 TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
@@ -89,7 +112,9 @@ def explain(
     head: HeadOpt = None,
     sv: SvOpt = None,
     top: TopOpt = None,
+    min_grade: MinGradeOpt = None,
     format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
+    compare: CompareOpt = None,
     thumbnails: ThumbnailsOpt = None,
     model: ModelOpt = None,
     tower: TowerOpt = Tower.vision,
@@ -107,15 +132,21 @@ def explain(
 ) -> None:
     """Show what heads mean: each singular vector's concepts, for both of its signs.
 
-    With CODES, shows them. Without, runs the whole chain for --model (fold, svd, encode-pool,
-    decompose) and keeps every stage's result in the cache.
+    With CODES, shows them, and their grades where `sithctl eval trust` has graded them. Without,
+    runs the whole chain for --model (fold, svd, encode-pool, decompose) and keeps every stage's
+    result in the cache.
 
     unisith-json is UniSITH's own layout, which has one sign a vector: the plus pole; the minus pole
     stands apart in each vector's "minus".
 
+    html is a report in one file, for a browser: a map of the heads, their vectors, a search; as in
+    `sithctl explain --format html -o report.html`.
+
     Example: sithctl explain --layer 5 --head 2
     """
     from sithctl.artifacts.streams import check_target
+    from sithctl.commands.report import other_codes, write_report
+    from sithctl.stages.explain import check_graded
     from sithctl.stages.options import Options
 
     if output not in (None, "-"):
@@ -124,18 +155,24 @@ def explain(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
     save = partial(_thumbnails, thumbnails, force)
+    grade = None if min_grade is None else min_grade.value
+    beside = other_codes(compare, is_report=format is Format.html)
+    chosen = {"layer": layer, "head": head, "sv": sv, "top": top, "min_grade": grade}
+    report = partial(write_report, source=codes, beside=beside, chosen=chosen, target=output)
     found = _given(codes, chain=bool(model or pool or mean))
     making = [f"--{n.replace('_', '-')}" for n in MAKING if is_given(context, n)]
     if found is not None and making:
         where = "standard input" if codes in (None, "-") else codes
         raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
     if found is not None:
-        _show([found], layer, head, sv, top, format, output, save)
+        _show([found], layer, head, sv, top, grade, format, output, save, report)
         return
+    if grade is not None:  # before the whole chain is run for codes that have none
+        check_graded(False, named_model(model))
     from sithctl.commands.chain import Chain
 
     made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
-    _show(made, None, head, sv, top, format, output, save)
+    _show(made, None, head, sv, top, None, format, output, save, report)
 
 
 def _given(codes: str | None, *, chain: bool) -> Codes | None:
@@ -168,21 +205,29 @@ def _show(
     head: str | None,
     sv: str | None,
     top: int | None,
+    grade: str | None,
     format: Format,  # noqa: A002
     target: str | None,
     save: Callable[[Sequence[Explanation]], None],
+    report: Callable[[Sequence[Codes], Sequence[Explanation]], None],
 ) -> None:
     from sithctl.stages.explain import explain as stage
 
     rank = max(values.singular_values.shape[1] for c in found for values in c.layers.values())
     is_table = format is Format.table
     shown = top
-    if is_table and top is None and sv is None:
+    if is_table and top is None and sv is None and grade is None:
         heads = {(e.layer, e.head) for c in found for e in stage(c, layer=layer, head=head, top=1)}
         shown = TOP_OF_ONE if len(heads) == 1 else TOP_OF_MANY
-    rows = [e for c in found for e in stage(c, layer=layer, head=head, sv=sv, top=shown)]
+    rows = [
+        e
+        for c in found
+        for e in stage(c, layer=layer, head=head, sv=sv, top=shown, min_grade=grade)
+    ]
     save(rows)
-    if is_table and target in (None, "-"):
+    if format is Format.html:
+        report(found, rows)
+    elif is_table and target in (None, "-"):
         hidden = 0 if shown is None else max(0, rank - shown)
         _table(rows, found[0], hidden if top is None and sv is None else 0, rank)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from sithctl.errors import UsageError
 from sithctl.views.console import output
 
 if TYPE_CHECKING:
-    from sithctl.sources.images import Images, Wanted
+    from sithctl.sources.images import Images
 
 IMAGES_HELP = (
     "a folder, a data set (on disk, Parquet files, or hf:NAME on the hub), WebDataset tars, "
@@ -71,15 +71,33 @@ def open_source(source: str, context: typer.Context, *, captions: bool) -> Image
     Raises:
         UsageError: an option was given that changes nothing of this source.
     """
+    (images,) = open_sources([source], context, captions=captions)
+    return images
+
+
+def open_sources(
+    sources: Sequence[str], context: typer.Context, *, idle: Sequence[str] = (), **wanted: Any
+) -> list[Images]:
+    """The images of several sources, as this command's options and ``wanted`` want them.
+
+    Args:
+        sources: by name.
+        context: of the command.
+        idle: options that need not change anything of the sources.
+        wanted: fields of ``Wanted`` that are no options.
+
+    Raises:
+        UsageError: an option was given that changes nothing of any of them.
+    """
     from sithctl.sources.images import Wanted
     from sithctl.sources.open import open_images
 
     asked = {name: context.params[name] for name in WANTED if name in context.params}
-    wanted: Wanted = Wanted(captions=captions, **asked)
-    images = open_images(source, wanted)
-    unused = tuple(name for name in WANTED if name not in images.uses and name not in ALWAYS)
-    refuse_options(context, unused, source, "a source that has no use for an option")
-    return images
+    opened = [open_images(source, Wanted(**asked, **wanted)) for source in sources]
+    used = {*ALWAYS, *idle}.union(*(images.uses for images in opened))
+    unused = tuple(name for name in WANTED if name not in used)
+    refuse_options(context, unused, sources[0], "a source that has no use for an option")
+    return opened
 
 
 def refuse_options(context: typer.Context, names: tuple[str, ...], source: str, why: str) -> None:

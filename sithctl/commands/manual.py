@@ -10,7 +10,6 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -20,8 +19,10 @@ from typer import completion
 
 from sithctl._version import __version__
 from sithctl.commands.app import app
+from sithctl.commands.registry import COMMANDS, Registry, load
 
 ROOT = Path(__file__).parent.parent.parent
+CURVES = ("fidelity", "spurious")  # shown in the README
 SHELLS = {"bash": "sithctl.bash", "zsh": "_sithctl", "fish": "sithctl.fish"}
 EXIT_CODES = {
     0: "done",
@@ -65,10 +66,11 @@ def _paragraphs(text: str) -> list[str]:
 
 def _value(parameter: Any) -> str:
     """What an option takes: its choices, or the name of its type."""
-    kind = parameter.type_descriptor.annotation
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return "|".join(str(choice.value) for choice in kind)
-    return {int: "N", float: "X"}.get(kind, parameter.name.upper())
+    choices = getattr(parameter.type, "choices", None)
+    if choices:
+        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+    number = {"int": "N", "float": "X"}.get(parameter.type.name.strip("<>").split()[0])
+    return number or parameter.name.upper()
 
 
 def _names(parameter: Any) -> str:
@@ -122,8 +124,8 @@ def overview(group: Any, name: str) -> str:
     text = " ".join((group.help or "").split()).rstrip(".")
     lines = [*_header(name, 1), ".SH NAME", f"{roff(name)} \\- {roff(text)}"]
     lines += [".SH SYNOPSIS", f".B {called}", ".I COMMAND", "[options]", ".SH COMMANDS"]
-    for word in group.list_commands(context):
-        short = " ".join(re.split(r"\n\s*\n", group.commands[word].help.strip())[0].split())
+    for word, command in _below(group).items():
+        short = " ".join(re.split(r"\n\s*\n", command.help.strip())[0].split())
         lines += [".TP", f".BR {roff(f'{name}-{word}')} (1)", roff(short)]
     if name != "sithctl":
         return "\n".join([*lines, ".SH SEE ALSO", ".BR sithctl (1)"]) + "\n"
@@ -140,13 +142,20 @@ def overview(group: Any, name: str) -> str:
 
 def pages(command: Any, name: str) -> Iterator[tuple[str, str]]:
     """The names and texts of a command's page and of those below it."""
-    below = getattr(command, "commands", None)
-    if below is None:
+    below = _below(command)
+    if not below:
         yield name, page(command, name)
         return
     yield name, overview(command, name)
     for word, one in below.items():
         yield from pages(one, f"{name}-{word}")
+
+
+def _below(command: Any) -> dict[str, Any]:
+    """The commands of a group, whole, by name; of the program, in the registry's order."""
+    if isinstance(command, Registry):
+        return {name: load(name) for name in COMMANDS}
+    return dict(getattr(command, "commands", {}))
 
 
 def generated() -> dict[Path, str]:
@@ -188,24 +197,46 @@ def write_picture() -> None:
     )
 
 
+def write_experiments(folder: Path) -> None:
+    """The README's table of experiments and its curves, from what ``sithctl reproduce all -o
+    FOLDER`` wrote."""
+    import json
+
+    from sithctl.evaluation.summary import LINES, as_markdown
+
+    files = {name: folder / f"{name}.json" for name in LINES}
+    _between("experiments", as_markdown({n: json.loads(f.read_text()) for n, f in files.items()}))
+    for name in CURVES:
+        (ROOT / "man" / "pictures" / f"{name}.svg").write_text((folder / f"{name}.svg").read_text())
+
+
+def _between(mark: str, text: str) -> None:
+    """Put a text between two marks of the README."""
+    readme = ROOT / "README.md"
+    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, rest = readme.read_text().split(start)
+    readme.write_text(before + start + text + end + rest.split(end)[1])
+
+
 def write_planted() -> None:
-    """The README's table of planted truth, between its marks."""
+    """The README's table of planted truth."""
     from sithctl.commands.chain import bundled_pool
     from sithctl.scenes.planted import as_markdown, measure
     from sithctl.stages.fold import fold
     from sithctl.stages.svd import svd
 
-    table = as_markdown(measure(svd(fold("scenes")), bundled_pool()))
-    readme = ROOT / "README.md"
-    start, end = "<!-- planted -->\n", "<!-- /planted -->"
-    before, rest = readme.read_text().split(start)
-    readme.write_text(before + start + table + end + rest.split(end)[1])
+    _between("planted", as_markdown(measure(svd(fold("scenes")), bundled_pool())))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sithctl.commands.manual")
     parser.add_argument("--check", action="store_true", help="fail on drift, write nothing")
-    if parser.parse_args().check:
+    parser.add_argument("--experiments", type=Path, help="write what `reproduce all -o` found")
+    options = parser.parse_args()
+    if options.experiments:
+        write_experiments(options.experiments)
+        return
+    if options.check:
         stale = [str(path.relative_to(ROOT)) for path in drifted()]
         if stale:
             print(f"out of date: {', '.join(stale)}: run `make docs`", file=sys.stderr)

@@ -96,6 +96,15 @@ ShardOpt = Annotated[
     str | None,
     typer.Option("--shard", help="This part alone, as in 3/16; `sithctl merge` joins all."),
 ]
+ExactOpt = Annotated[
+    bool,
+    typer.Option(
+        "--exact", "--no-screen", help="Score all in float32, not first in bfloat16: as sure, slow."
+    ),
+]
+VerboseOpt = Annotated[
+    bool, typer.Option("--verbose", help="Say how many scores were computed again.")
+]
 PoolOpt = Annotated[
     str | None,
     typer.Option("--pool", "-p", help="The concept pool; bundled models bring their own."),

@@ -10,12 +10,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
 from sithctl.errors import SithctlError, UsageError
 from sithctl.views.console import output
+
+T = TypeVar("T")
 
 TIMEOUT = timedelta(minutes=30)  # for a rank to finish its block: more than any should take
 STOPPED = 143  # the exit code of SIGTERM, which the launcher sends when a rank has ended
@@ -93,6 +95,11 @@ _team: Team | None = None
 def team() -> Team | None:
     """The ranks that this process works with; None where it works alone."""
     return _team
+
+
+def words(word: T) -> list[T]:
+    """Every rank's word, in order of ranks; this one's where it works alone."""
+    return [word] if _team is None else _team.meet(word)
 
 
 @contextmanager

@@ -37,7 +37,14 @@ class Experiment(StrEnum):
     all = "all"
 
 
-NameArg = Annotated[Experiment, typer.Argument(help="Which experiment, or all of them.")]
+NameArg = Annotated[
+    Experiment,
+    typer.Argument(
+        metavar="NAME",
+        help="fidelity, pool-size, grounding, spurious, unsafe, classification, adaptation, "
+        "reconstruction, or all of them.",
+    ),
+]
 SeedOpt = Annotated[
     int, typer.Option("--seed", min=0, max=999_999, help="Of the pictures: another draws others.")
 ]
@@ -81,7 +88,7 @@ def reproduce(
     with nullcontext(work) if work else TemporaryDirectory(prefix="sithctl-") as place:
         folder = Path(place).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        lab = Lab(folder, lambda words: _call(words, folder), _read, seed, short)
+        lab = Lab(folder, lambda words: _call(words, folder, force), _read, seed, short)
         for one in chosen:
             found.append(experiment(one, lab))
             if output is not None:
@@ -92,9 +99,7 @@ def reproduce(
         _print_json(found)
     failed = [f"{r.experiment}: {what}" for r in found for what in r.failed]
     if failed:
-        raise CheckFailed(
-            "does not hold", "; ".join(failed), "try another --seed, or leave --short"
-        )
+        raise CheckFailed("does not hold", "; ".join(failed), "see the claims above")
 
 
 def _read(path: Path) -> Codes:
@@ -114,18 +119,18 @@ def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _call(words: Sequence[str], folder: Path) -> str:
+def _call(words: Sequence[str], folder: Path, force: bool) -> str:
     """Run a command of ours in a folder, and tell it; what it prints."""
     from shlex import join
 
     from sithctl.views.console import output
 
-    output.note(f"$ {join(words)}")
+    output.told(join(words))
     quiet, debug = output.quiet, output.debug
     caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     try:
         with _inside(folder), redirect_stdout(caught):
-            code = _ours(words)
+            code = _ours([*words, "--force"] if force and "-o" in words else words)
             caught.flush()
     finally:
         output.quiet, output.debug = quiet, debug
@@ -164,7 +169,7 @@ def _show(found: Reproduction, format: Format) -> None:  # noqa: A002
     if format is Format.markdown:
         output.text(view.as_markdown(found.shown()))
     else:
-        output.table(view.tables(found.shown()))
+        output.table(view.tables(found.shown(), output.width))
 
 
 def _print_json(found: Sequence[Reproduction]) -> None:

@@ -16,8 +16,9 @@ class Column:
     Attributes:
         key: of the records; ``a.b`` is ``record["a"]["b"]``.
         heading: what people read.
-        show: one of ``views.evaluation.SHOW``: ``text``, ``count``, ``figure``, ``share`` (a
-            percentage), ``points`` (a signed difference in percentage points), ``flag``.
+        show: one of ``views.evaluation.SHOW``: ``text``, ``count``, ``figure``, ``fine`` (four
+            digits), ``share`` (a percentage), ``points`` (a signed difference in percentage
+            points), ``flag``.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Table:
         records: a ``Interval.document()`` may stand where a number does.
         single: JSON has the only record itself, not a list of one.
         limit: so many rows are shown on a terminal at most; JSON has all.
+        apart: JSON has each record by itself, named by what it has under this key.
     """
 
     key: str
@@ -44,6 +46,13 @@ class Table:
     records: list[Record]
     single: bool = False
     limit: int | None = None
+    apart: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: the records, or each of them, by name."""
+        if self.apart is not None:
+            return {record[self.apart]: record for record in self.records}
+        return {self.key: self.records[0] if self.single else self.records}
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,9 @@ class Evaluation:
 
     def document(self) -> dict[str, Any]:
         """For JSON: the header, each table's records by its key, notes and failures."""
-        found = {t.key: t.records[0] if t.single else t.records for t in self.tables}
-        result: dict[str, Any] = {"task": self.task, **self.header, **found}
+        result: dict[str, Any] = {"task": self.task, **self.header}
+        for table in self.tables:
+            result |= table.document()
         if self.notes:
             result["notes"] = list(self.notes)
         if self.failures:

@@ -10,7 +10,16 @@ from sithctl.errors import InputError
 if TYPE_CHECKING:
     from sithctl.evaluation.results import Evaluation
 
-TASKS: tuple[str, ...] = ()
+TASKS: tuple[str, ...] = (
+    "fidelity",
+    "coherence",
+    "agreement",
+    "trust",
+    "effect",
+    "zero-shot",
+    "retrieval",
+    "drift",
+)
 
 
 def evaluate(task: str, *inputs: Any, **options: Any) -> Evaluation:

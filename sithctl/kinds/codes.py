@@ -35,6 +35,8 @@ class LayerCodes:
         energy: (heads, rank), σ²/Σσ² of the whole head.
         degenerate: (heads, rank) bool, a neighbour's σ is too near to tell the two apart.
         fidelity: (heads, rank, poles, 3): feature, residual, residual ceiling.
+        grade: when graded, (heads, rank, poles) int8: how far to trust each, 1 for A to 4 for D.
+        reasons: when graded, (heads, rank, poles) uint8: flags of ``REASONS``, why it is no A.
     """
 
     indices: Array
@@ -43,9 +45,20 @@ class LayerCodes:
     energy: Array
     degenerate: Array
     fidelity: Array
+    grade: Array | None = None
+    reasons: Array | None = None
 
     def named(self, prefix: str) -> dict[str, Column]:
-        return {prefix + name: getattr(self, name) for name in LAYER_CODES}
+        always: dict[str, Column] = {prefix + name: getattr(self, name) for name in LAYER_CODES}
+        return always | optional({prefix + name: getattr(self, name) for name in GRADING})
+
+    @classmethod
+    def parse(cls, arrays: Mapping[str, Column], prefix: str) -> Self:
+        always = (numbers(arrays[prefix + name]) for name in LAYER_CODES)
+        graded = (arrays.get(prefix + name) for name in GRADING)
+        found = cls(*always, *(None if column is None else numbers(column) for column in graded))
+        _check_grades(found)
+        return found
 
 
 LAYER_CODES = (
@@ -56,6 +69,24 @@ LAYER_CODES = (
     "degenerate",
     "fidelity",
 )
+GRADING = ("grade", "reasons")
+GRADES = "ABCD"
+# What keeps an explanation from an A, bit by bit from the lowest.
+REASONS = ("degenerate", "unstable", "near-chance", "same-poles", "empty", "untested")
+
+
+def _check_grades(codes: LayerCodes) -> None:
+    """Refuse grades of a damaged file: what reads them takes a known one for granted."""
+    grade, reasons = codes.grade, codes.reasons
+    if (grade is None) != (reasons is None):
+        raise ValueError("grades without reasons, or reasons without grades")
+    if grade is None or reasons is None:
+        return
+    shape = codes.indices.shape[:3]
+    if grade.shape != shape or reasons.shape != shape:
+        raise ValueError(f"grades of shape {grade.shape} for explanations of {shape}")
+    if grade.size and not (grade.min() >= 1 and grade.max() <= len(GRADES)):
+        raise ValueError(f"a grade that is none of 1 to {len(GRADES)}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +159,11 @@ class Codes(Artefact):
         """Which poles there are, in the order of the arrays: ``+``, ``-``."""
         return list(self.parameters["poles"])
 
+    @property
+    def graded(self) -> bool:
+        """Whether every explanation has a grade."""
+        return all(values.grade is not None for values in self.layers.values())
+
     def arrays(self) -> dict[str, Column]:
         result: dict[str, Column] = {}
         for layer, codes in self.layers.items():
@@ -146,7 +182,7 @@ class Codes(Artefact):
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
         layers = {
-            layer: LayerCodes(*(numbers(arrays[f"layers/{layer}/{n}"]) for n in LAYER_CODES))
+            layer: LayerCodes.parse(arrays, f"layers/{layer}/")
             for layer in layer_numbers(arrays, "/")
         }
         return cls(

@@ -20,7 +20,8 @@ class CaptionedImage:
         id: names it within its source: a path below the folder, a row, a scene.
         caption: one line; empty where the source was not asked for captions.
         detail: a second, detailed caption, where there is one.
-        factors: the picture's factor values, where they are known.
+        factors: the picture's factor values, where they are known; its attributes, where the
+            source was asked for them.
     """
 
     image: Image
@@ -45,3 +46,18 @@ class Arrival:
     item: CaptionedImage | Image | None
     id: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """What classes are called.
+
+    Attributes:
+        names: by label those that prompts take.
+        labelled: the keys are labels; else they may also be the names of numbered labels in order.
+        source: where this is written.
+    """
+
+    names: dict[str, tuple[str, ...]]
+    labelled: bool
+    source: str

@@ -129,6 +129,11 @@ class Encoder(ABC):
             same = False
         self.trims = same
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the loaded model by its library's name, for whoever puts others in."""
+        model: torch.nn.Module = self.model  # type: ignore[attr-defined]
+        return {**dict(model.named_buffers()), **dict(model.named_parameters())}
+
     @abstractmethod
     def _tokenise(self, texts: Sequence[str]) -> tuple[Batch, list[int]]:
         """Tokens padded to the full context, (n, context) each, and every text's own length."""
@@ -156,7 +161,8 @@ def load_encoder(
     """Load a model with its own library.
 
     Args:
-        model: as everywhere: ``scenes``, a directory, ``open_clip:…``, ``timm:…``, a hub id.
+        model: as everywhere: ``scenes``, a directory, ``open_clip:…``, ``timm:…``, a hub id; of an
+            adapter's folder the base is loaded, and the adapter merged into it.
         device: ``cpu``, ``cuda``, ….
         dtype: of the forward pass.
         batch_size: texts or pictures at a time.
@@ -181,5 +187,10 @@ def load_encoder(
     except Exception as error:  # three libraries' many ways to fail
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{location.library} cannot load it ({first})", model) from error
+    if location.adapter is not None:
+        from sithctl.models.live import merge_adapter
+        from sithctl.models.opening import open_located
+
+        merge_adapter(encoder, open_located(location))
     encoder.source = model
     return encoder

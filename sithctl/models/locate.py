@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from sithctl.models.nearest import nearest
 _SCENES = Path(__file__).parent.parent / "scenes"
 BUNDLED = {"scenes": _SCENES / "clip", "scenes-vit": _SCENES / "vit"}
 OPEN_CLIP_CONFIG = "open_clip_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Location:
         loader: what the library itself loads the model by; None where it would load other weights
             than these.
         config: the model's own config as its file has it; of transformers' see ``full_config``.
+        adapter: the folder of a LoRA adapter to see the weights through; all else is its base's.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Location:
     weights: Path
     loader: tuple[str, ...] | None
     config: dict[str, Any]
+    adapter: Path | None = None
 
 
 CHECKPOINTS = {".safetensors", ".bin", ".pt", ".pth"}
@@ -42,7 +46,7 @@ CHECKPOINTS = {".safetensors", ".bin", ".pt", ".pth"}
 
 def locate(model: str) -> Location:
     """Find a model: ``scenes`` or ``scenes-vit``, a directory, a file in one, ``open_clip:…``,
-    ``timm:…`` or a hub id.
+    ``timm:…`` or a hub id. A LoRA adapter's folder means its base model with the adapter merged.
 
     Raises:
         InputError: there is no such model, or it is of a kind that is not supported.
@@ -57,16 +61,21 @@ def locate(model: str) -> Location:
     if model.startswith("timm:"):
         return _timm(model)
     path = Path(model)
+    if is_adapter(path):
+        return _adapter(path, path.resolve().name)
     if path.is_dir():
         return _directory(path, path.resolve().name)
     if path.is_file():
+        if path.name in ADAPTER_WEIGHTS and is_adapter(path.parent):
+            return _adapter(path.parent, path.resolve().parent.name)
         if path.suffix not in CHECKPOINTS and not path.name.endswith(".index.json"):
             raise InputError("not a checkpoint", path, "give a model directory")
         if not any((path.parent / name).exists() for name in LIBRARIES.values()):
             return Location(path.stem, "bare", path, None, {})
         return _directory(path.parent, path.resolve().parent.name, path)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
-        return _directory(_hub(model), model)
+        folder = _hub(model)
+        return _adapter(folder, model) if is_adapter(folder) else _directory(folder, model)
     raise InputError(
         "no such model",
         model,
@@ -79,6 +88,45 @@ LIBRARIES = {
     "open_clip": OPEN_CLIP_CONFIG,
     "timm": "config.json",
 }
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether peft saved an adapter there."""
+    return (folder / ADAPTER_CONFIG).is_file()
+
+
+def _adapter(folder: Path, name: str) -> Location:
+    """A base model, to be seen through an adapter."""
+    if any(find_weights(folder, library) for library in WEIGHTS):
+        todo = "give each a folder of its own"
+        raise InputError("a model and an adapter in one folder", folder, todo)
+    base = _base(folder, _json(folder / ADAPTER_CONFIG).get("base_model_name_or_path"))
+    return replace(base, name=name, adapter=folder)
+
+
+def _base(folder: Path, named: Any) -> Location:
+    """The model that an adapter was made for: a path, from here or from the adapter's folder, or
+    a name."""
+    config, todo = folder / ADAPTER_CONFIG, "correct its base_model_name_or_path: a path or a name"
+    if not isinstance(named, str) or not named:
+        raise InputError("the adapter does not say what it was made for", config, todo)
+    beside = folder / named
+    found = str(beside) if beside.exists() and not Path(named).exists() else named
+    again = InputError(
+        "an adapter of an adapter",
+        config,
+        "merge the first into a model of its own, with peft's merge_and_unload",
+    )
+    if is_adapter(Path(found)):  # its own base, even
+        raise again
+    try:
+        base = locate(found)
+    except InputError as error:
+        what = f"the adapter's base model is not to be had ({named}: {error.what})"
+        raise InputError(what, config, todo) from error
+    if base.adapter is not None:
+        raise again
+    return base
 
 
 def _is_timm(document: dict[str, Any]) -> bool:
@@ -153,7 +201,10 @@ def full_config(folder: str) -> dict[str, Any]:
 
 # What a repository may call its weights, those that are looked for first standing first; many have
 # the same weights several times over.
-_TRANSFORMERS = (["model.safetensors", "model-*.safetensors"], ["pytorch_model*.bin"])
+_TRANSFORMERS = (
+    ["model.safetensors", "model-*.safetensors", ADAPTER_WEIGHTS[0]],
+    ["pytorch_model*.bin", ADAPTER_WEIGHTS[1]],
+)
 _OPEN_CLIP = (["open_clip*.safetensors"], ["open_clip*.bin"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
+from sithctl.models.adapters import adapted
 from sithctl.models.bare import open_bare
 from sithctl.models.families import FAMILIES
 from sithctl.models.family import Family
@@ -61,7 +62,7 @@ def open_model(model: str | Model, *, tower: str = "vision", heads: int | None =
 
 def open_located(location: Location, *, tower: str = "vision", heads: int | None = None) -> Model:
     """The same of a model that is found already."""
-    checkpoint = Checkpoint(location.weights)
+    checkpoint = checkpoint_of(location)
     if location.library == "bare":
         return open_bare(location, checkpoint, tower, heads)
     if heads is not None:
@@ -73,6 +74,12 @@ def open_located(location: Location, *, tower: str = "vision", heads: int | None
     layout, prefix = find_layout(family, checkpoint)
     check_layers(sizes, layout, prefix, checkpoint)
     return Model(location, family, Tower(checkpoint, prefix, layout, sizes))
+
+
+def checkpoint_of(location: Location) -> Checkpoint:
+    """A model's weights, seen through its adapter where it has one."""
+    base = Checkpoint(location.weights)
+    return base if location.adapter is None else adapted(base, location.adapter, location.config)
 
 
 def _described(location: Location, checkpoint: Checkpoint, tower: str) -> tuple[Family, Sizes]:

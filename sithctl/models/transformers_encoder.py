@@ -49,6 +49,10 @@ class TransformersEncoder(Encoder):
             self.context = min(self.context, self.tokenizer.model_max_length)
             self._probe_trimming()
 
+    def tensors(self) -> dict[str, Tensor]:
+        beside = {} if self.after is None else dict(self.after.named_parameters())
+        return {**super().tensors(), **{f"layernorm.{name}": t for name, t in beside.items()}}
+
     def _tokenise(self, texts: Sequence[str]) -> tuple[Batch, list[int]]:
         if self.tokenizer is None:
             raise InputError(

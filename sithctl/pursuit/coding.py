@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
+from sithctl.pursuit.certify import GATHERED, Best
 from sithctl.pursuit.methods import ALIASES, METHODS
 from sithctl.pursuit.nnls import nnls
-from sithctl.pursuit.search import best_concepts, largest_norm
+from sithctl.pursuit.screen import Scorable, batches, full_accumulation
+from sithctl.pursuit.search import Tally, best_concepts, prepare
 
 BATCH = 1024
 
 Progress = Callable[[int, int], None]
+Report = Callable[[Tally], None]
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,14 @@ def sparse_code(
     sparsity: int = 5,
     coherence: float = 0.3,
     batch_size: int = BATCH,
+    screen: bool | None = None,
     progress: Progress | None = None,
+    report: Report | None = None,
 ) -> SparseCodes:
     """Explain every target by at most ``sparsity`` concepts with coefficients ≥ 0.
 
-    Memory is N × (d + ``sparsity`` · d) numbers and a block of scores: never N × M.
+    Memory is N × (d + ``sparsity`` · d) numbers, a block of scores, and half of the dictionary
+    when screened: never N × M.
 
     Args:
         targets: (N, d) unit rows.
@@ -55,7 +61,10 @@ def sparse_code(
         sparsity: K.
         coherence: λ, the weight of a concept's mean similarity to those selected before it.
         batch_size: targets in one product; the result does not depend on it.
+        screen: whether products in bfloat16 come before those in float32; None where that pays.
+            The result does not depend on it.
         progress: called with (steps done, steps in all).
+        report: called at the end with what was scored how often.
 
     Raises:
         InputError: an unknown method, shapes that do not fit, NaN values, or too few concepts.
@@ -66,19 +75,18 @@ def sparse_code(
     """
     method = ALIASES.get(method, method)
     _check(targets, dictionary, method, sparsity, coherence)
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")  # the error bound is that of float32
-    try:
-        pursuit = _Pursuit(targets, dictionary, sparsity, batch_size, progress)
+    ready = prepare(dictionary.float(), len(targets), screen)
+    pursuit = _Pursuit(targets, ready, sparsity, batch_size, progress)
+    with full_accumulation():
         if method in {"top-k", "nearest"}:
             pursuit.select_most_similar()
         else:
             weight = coherence if method == "comp" else 0.0
             pursuit.select_greedily(weight, refit=method != "mp")
-    finally:
-        torch.set_float32_matmul_precision(precision)
     if method == "top-k":
         pursuit.refit()
+    if report is not None:
+        report(pursuit.tally)
     return pursuit.codes(in_rank_order=method == "nearest")
 
 
@@ -99,9 +107,8 @@ def _check(
         )
     if not (0 <= coherence < float("inf")):
         raise InputError(f"coherence {coherence}", None, "a number ≥ 0")
-    for name, tensor in (("targets", targets), ("dictionary", dictionary)):
-        if not bool(tensor.isfinite().all()):
-            raise InputError(f"NaN or infinite values in the {name}")
+    if not bool(targets.isfinite().all()):
+        raise InputError("NaN or infinite values in the targets")
 
 
 class _Pursuit:
@@ -114,33 +121,27 @@ class _Pursuit:
     def __init__(
         self,
         targets: Tensor,
-        dictionary: Tensor,
+        dictionary: Scorable,
         sparsity: int,
         batch_size: int,
         progress: Progress | None,
     ) -> None:
-        n, device = len(targets), targets.device
+        (n, width), device = targets.shape, targets.device
         self.targets = targets.double()
-        self.dictionary = dictionary.float()
-        self.scale = largest_norm(self.dictionary)
+        self.dictionary = dictionary
         self.sparsity = sparsity
         self.batch_size = batch_size
         self.progress = progress
+        self.tally = Tally()
         self.chosen = torch.full((n, sparsity), -1, dtype=torch.long, device=device)
+        self.concepts = torch.zeros(n, sparsity, width, device=device)
         self.weights = torch.zeros(n, sparsity, dtype=torch.float64, device=device)
         self.gram = torch.zeros(n, sparsity, sparsity, dtype=torch.float64, device=device)
         self.moments = torch.zeros(n, sparsity, dtype=torch.float64, device=device)
 
     def select_most_similar(self) -> None:
         """Top-k and nearest: the K largest ⟨p̂, γ⟩ at once."""
-        best = best_concepts(
-            self.targets,
-            self.dictionary,
-            self.sparsity,
-            self.chosen[:, :0],
-            batch_size=self.batch_size,
-            scale=self.scale,
-        )
+        best = self._best(self.targets, self.sparsity, 0)
         self.weights = best.scores.clone()
         for step in range(self.sparsity):
             self._take(step, best.indices[:, step])
@@ -148,19 +149,10 @@ class _Pursuit:
 
     def select_greedily(self, weight: float, *, refit: bool) -> None:
         """COMP's selection is one inner product, with r + λ · mean(selected); λ = 0 is NNOMP."""
+        query = self.targets.clone()
         for step in range(self.sparsity):
-            residual = self._residual()
-            query = residual
-            if weight and step:
-                query = residual + weight * self._selected_mean(step)
-            best = best_concepts(
-                query,
-                self.dictionary,
-                1,
-                self.chosen[:, :step],
-                batch_size=self.batch_size,
-                scale=self.scale,
-            )
+            self._query(step, weight, query)
+            best = self._best(query, 1, step)
             self._take(step, best.indices[:, 0])
             if refit:
                 self.refit(step + 1)
@@ -176,45 +168,50 @@ class _Pursuit:
 
     def codes(self, *, in_rank_order: bool) -> SparseCodes:
         """Concepts by descending coefficient; what fell to 0 leaves only now."""
-        residual = self._residual().norm(dim=1).float()
+        residual = torch.empty_like(self.targets)
+        self._query(self.sparsity, 0.0, residual)
+        norm = residual.norm(dim=1).float()
         indices, weights = self.chosen, self.weights.float()
         if not in_rank_order:
             indices = torch.where(weights > 0, indices, -1)
             weights = torch.where(weights > 0, weights, 0.0)
             order = torch.argsort(weights, dim=1, descending=True, stable=True)
             indices, weights = indices.gather(1, order), weights.gather(1, order)
-        return SparseCodes(indices, weights, residual)
+        return SparseCodes(indices, weights, norm)
+
+    def _best(self, query: Tensor, k: int, step: int) -> Best:
+        best, tally = best_concepts(
+            query, self.dictionary, k, self.chosen[:, :step], batch_size=self.batch_size
+        )
+        self.tally += tally
+        return best
 
     def _take(self, step: int, indices: Tensor) -> None:
         """Select one concept a target, and extend the Gram matrix and the moments by it."""
         self.chosen[:, step] = indices
-        for rows in _row_blocks(len(indices), self.targets.shape[1] * (step + 1)):
-            new = self.dictionary[indices[rows]].double()
+        for rows in self._row_blocks(step + 2):
+            self.concepts[rows, step] = self.dictionary.rows[indices[rows]]
+            concepts = self.concepts[rows, : step + 1].double()
+            new = concepts[:, step]
             self.moments[rows, step] = (self.targets[rows] * new).sum(1)
-            old = self.dictionary[self.chosen[rows, : step + 1]].double()
-            products = (old * new.unsqueeze(1)).sum(2)
+            products = (concepts * new.unsqueeze(1)).sum(2)
             self.gram[rows, step, : step + 1] = products
             self.gram[rows, : step + 1, step] = products
 
-    def _residual(self) -> Tensor:
-        residual = self.targets.clone()
-        for step in range(self.sparsity):
-            rows = (self.weights[:, step] != 0).nonzero().squeeze(1)
-            concepts = self.dictionary[self.chosen[rows, step]].double()
-            residual[rows] -= self.weights[rows, step, None] * concepts
-        return residual
-
-    def _selected_mean(self, used: int) -> Tensor:
-        mean = torch.zeros_like(self.targets)
-        for step in range(used):
-            mean += self.dictionary[self.chosen[:, step]].double()
-        return mean / used
+    def _query(self, used: int, weight: float, out: Tensor) -> None:
+        """r + λ · mean(selected), into (N, d) float64."""
+        for rows in self._row_blocks(3):
+            query, total = out[rows].copy_(self.targets[rows]), torch.zeros_like(out[rows])
+            for step in range(used):
+                concept = self.concepts[rows, step].double()
+                total += concept
+                query -= concept.mul_(self.weights[rows, step, None])
+            if weight and used:
+                query += total.div_(used).mul_(weight)
 
     def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(done, total)
 
-
-def _row_blocks(n: int, row_size: int) -> list[slice]:
-    size = max(1, (1 << 24) // max(1, row_size))
-    return [slice(start, start + size) for start in range(0, n, size)]
+    def _row_blocks(self, vectors: int) -> Iterator[slice]:
+        return batches(len(self.targets), max(1, GATHERED // (vectors * self.targets.shape[1])))

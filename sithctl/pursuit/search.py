@@ -1,72 +1,123 @@
-"""The search for the best concepts: one query a target, the dictionary in blocks.
+"""The search for the best concepts: one query a target, screened and then certified.
 
-Scores come from float32 products, a block at a time and never more; concepts that rounding could
-have robbed of their place are scored again in float64. So what is chosen is what exact arithmetic
-chooses, ties to the lowest index, whatever the batch or the block.
+Products in bfloat16, where they are fast, or float32 leave out the concepts that cannot be the
+best, by a bound on all that rounding can do (``screen``); the few that are left are scored again in
+float32, and in float64 where float32 cannot tell (``certify``). So what is chosen is what exact
+arithmetic chooses, ties to the lowest index, whatever the precision, the batch or the block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-BLOCK = 4096  # concepts scored at a time
-PAIRS = 1 << 22  # float64 numbers gathered at a time when scoring again
+from sithctl.pursuit.certify import PAIRS, Best, Shortlist
+from sithctl.pursuit.screen import SCORES, Scan, Scorable, fast_bfloat16, scorable
+
+LARGE = 1e30  # norms beyond which bfloat16 may round to infinity
+FEW = 32  # targets: for fewer, rounding the dictionary costs more than it saves
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best concepts of each target.
+class Tally:
+    """What was scored how often.
 
     Attributes:
-        indices: (n, k) int64, −1 where the dictionary had too few.
-        scores: (n, k) float64, descending, −inf where the dictionary had too few.
+        screened: pairs of targets and concepts scored in bfloat16.
+        plain: in float32, all of a target's.
+        rescored: in float32, as candidates.
+        certified: in float64.
     """
 
-    indices: Tensor
-    scores: Tensor
+    screened: int = 0
+    plain: int = 0
+    rescored: int = 0
+    certified: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.screened + other.screened,
+            self.plain + other.plain,
+            self.rescored + other.rescored,
+            self.certified + other.certified,
+        )
+
+    def summary(self) -> str:
+        """How many scores, and how many of them again, in words."""
+        first, precision = (self.screened, "bfloat16") if self.screened else (self.plain, "float32")
+        words = f"{first:,} scores in {precision}"
+        if self.screened and self.plain:
+            words += f", {self.plain:,} all over in float32"
+        return f"{words}; again {self.rescored:,} in float32 and {self.certified:,} in float64"
+
+
+def prepare(dictionary: Tensor, targets: int, screen: bool | None) -> Scorable:
+    """(M, d) float32 rows, rounded to bfloat16 if told to or, with None, where it pays."""
+    if screen is None:
+        screen = targets >= FEW and fast_bfloat16(dictionary.device)
+    ready = scorable(dictionary, torch.bfloat16 if screen else torch.float32)
+    return ready if float(ready.norms.max()) < LARGE else ready.plain()
 
 
 def best_concepts(
-    queries: Tensor, dictionary: Tensor, k: int, taken: Tensor, *, batch_size: int, scale: float
-) -> Best:
+    queries: Tensor, dictionary: Scorable, k: int, taken: Tensor, *, batch_size: int
+) -> tuple[Best, Tally]:
     """The k concepts with the largest inner product with each query.
 
     Args:
         queries: (n, d) float64.
-        dictionary: (M, d) float32.
+        dictionary: from ``prepare``.
         k: how many.
         taken: (n, t) int64, concepts that are not to be found again, −1 for none.
         batch_size: queries in one product.
-        scale: the largest norm of a row of the dictionary, for the error bound.
     """
-    zero = (queries == 0).all(1).nonzero().squeeze(1)
+    largest = queries.abs().amax(1)
+    zero = (largest == 0).nonzero().squeeze(1)
     if len(zero):  # a target explained wholly: every concept ties, and the first ones left win
-        rest = (queries != 0).any(1).nonzero().squeeze(1)
-        return _join(
-            (zero, _first_left(taken[zero], len(dictionary), k)),
-            (
-                rest,
-                best_concepts(
-                    queries[rest], dictionary, k, taken[rest], batch_size=batch_size, scale=scale
-                ),
-            ),
+        rest = largest.nonzero().squeeze(1)
+        first = _first_left(taken[zero], len(dictionary.rows), k)
+        if not len(rest):
+            return first, Tally()
+        best, tally = best_concepts(
+            queries[rest], dictionary, k, taken[rest], batch_size=batch_size
         )
-    low = queries.to(dictionary.dtype)
-    # |fl(q·γ) − q·γ| ≤ d·u·‖q‖‖γ‖ for the product, and u·‖q‖‖γ‖ for the query's own rounding.
-    unit = torch.finfo(dictionary.dtype).eps
-    slack = (queries.shape[1] + 4) * unit * scale * queries.norm(dim=1)
-    found = _Candidates(len(queries), k, slack)
-    for start in range(0, len(dictionary), BLOCK):
-        block = dictionary[start : start + BLOCK]
-        for rows in _batches(len(queries), batch_size):
-            scores = low[rows] @ block.T
-            _mask(scores, taken[rows], start)
-            found.offer(rows, scores, start)
-    return _certify(queries, dictionary, k, *found.near_best())
+        return _join((zero, first), (rest, best)), tally
+    power = largest / torch.frexp(largest).mantissa  # of two: scores keep their bits
+    scaled = queries / power.unsqueeze(1)
+    best, undecided, tally = _search(scaled, dictionary, k, taken, batch_size)
+    if len(undecided):
+        again, _, more = _search(
+            scaled[undecided], dictionary.plain(), k, taken[undecided], batch_size
+        )
+        best.indices[undecided], best.scores[undecided] = again.indices, again.scores
+        tally += more
+    return Best(best.indices, best.scores * power.unsqueeze(1)), tally
+
+
+def _search(
+    queries: Tensor, dictionary: Scorable, k: int, taken: Tensor, batch_size: int
+) -> tuple[Best, Tensor, Tally]:
+    """The best of each row, and the rows for which that is not certain."""
+    scan = Scan(queries, dictionary, k, taken)
+    shortlist = Shortlist(queries, dictionary, k)
+
+    def found(row: Tensor, column: Tensor, upper: Tensor) -> None:
+        shortlist.add(row, column, upper)
+        if shortlist.count > PAIRS:
+            shortlist.settle(scan.lower_bounds())
+
+    scan.candidates(batch_size, max(1, SCORES // min(batch_size, len(queries))), found)
+    shortlist.settle(scan.lower_bounds())
+    scores = len(queries) * len(dictionary.rows)
+    tally = Tally(
+        scores if dictionary.screened else 0,
+        0 if dictionary.screened else scores,
+        shortlist.rescored,
+        shortlist.certified,
+    )
+    return shortlist.best(), scan.undecided().nonzero().squeeze(1), tally
 
 
 def _first_left(taken: Tensor, size: int, k: int) -> Best:
@@ -92,86 +143,3 @@ def _join(*parts: tuple[Tensor, Best]) -> Best:
     for rows, best in parts:
         indices[rows], scores[rows] = best.indices, best.scores
     return Best(indices, scores)
-
-
-def largest_norm(dictionary: Tensor) -> float:
-    return max(float(part.norm(dim=1).max()) for part in dictionary.split(BLOCK))
-
-
-def _batches(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
-
-
-def _mask(scores: Tensor, taken: Tensor, start: int) -> None:
-    """Before any maximum is taken: under COMP's query the taken concepts score highest."""
-    column = taken - start
-    row, place = ((column >= 0) & (column < scores.shape[1]) & (taken >= 0)).nonzero(as_tuple=True)
-    scores[row, column[row, place]] = -torch.inf
-
-
-class _Candidates:
-    """Concepts that may still be among the k best of their target."""
-
-    def __init__(self, n: int, k: int, slack: Tensor) -> None:
-        self.k = k
-        self.slack = slack.to(torch.float32)
-        self.top = torch.full((n, k), -torch.inf, device=slack.device)
-        self.rows: list[Tensor] = []
-        self.columns: list[Tensor] = []
-        self.scores: list[Tensor] = []
-
-    def offer(self, rows: slice, scores: Tensor, start: int) -> None:
-        """Take from a block's scores, (rows, block), what may be among the best."""
-        k = min(self.k, scores.shape[1])
-        best = scores.amax(1, keepdim=True) if k == 1 else scores.topk(k).values
-        old = self.top[rows]
-        top = torch.cat([old, best], 1).topk(self.k).values
-        self.top[rows] = top
-        threshold = top[:, -1] - 2 * self.slack[rows]
-        hopeful = (best[:, 0] >= threshold).nonzero().squeeze(1)
-        if not len(hopeful):
-            return
-        near = scores[hopeful] >= threshold[hopeful].unsqueeze(1)
-        # A threshold of −inf must not let in what is masked.
-        near &= scores[hopeful] > -torch.inf
-        row, column = near.nonzero(as_tuple=True)
-        self.rows.append(hopeful[row] + rows.start)
-        self.columns.append(column + start)
-        self.scores.append(scores[hopeful[row], column])
-
-    def near_best(self) -> tuple[Tensor, Tensor]:
-        """(row, concept) pairs, within the error bound of the k-th best."""
-        if not self.rows:
-            nothing = torch.zeros(0, dtype=torch.long, device=self.top.device)
-            return nothing, nothing
-        row, column = torch.cat(self.rows), torch.cat(self.columns)
-        kept = torch.cat(self.scores) >= (self.top[:, -1] - 2 * self.slack)[row]
-        return row[kept], column[kept]
-
-
-def exact_scores(queries: Tensor, dictionary: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Inner products of (query, concept) pairs in float64."""
-    parts = []
-    for rows in _batches(len(row), max(1, PAIRS // queries.shape[1])):
-        concepts = dictionary[column[rows]].double()
-        parts.append((queries[row[rows]] * concepts).sum(1))
-    return torch.cat(parts) if parts else queries.new_zeros(0)
-
-
-def _certify(queries: Tensor, dictionary: Tensor, k: int, row: Tensor, column: Tensor) -> Best:
-    """Order the candidates by exact score, then by index, and keep k of each target."""
-    n = len(queries)
-    scores = exact_scores(queries, dictionary, row, column)
-    order = torch.argsort(column, stable=True)
-    order = order[torch.argsort(scores[order], descending=True, stable=True)]
-    order = order[torch.argsort(row[order], stable=True)]
-    row, column, scores = row[order], column[order], scores[order]
-    counts = torch.bincount(row, minlength=n)
-    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-    kept = place < k
-    indices = torch.full((n, k), -1, dtype=torch.long, device=row.device)
-    values = torch.full((n, k), -torch.inf, dtype=torch.float64, device=row.device)
-    indices[row[kept], place[kept]] = column[kept]
-    values[row[kept], place[kept]] = scores[kept]
-    return Best(indices, values)

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sithctl.evaluation.bootstrap import Interval, bootstrap
-from sithctl.kinds import Array, Codes, Factors, Pool, Spectra
+from sithctl.evaluation.factors import dominant_share, explained_shares
+from sithctl.kinds import Array, Pool, Spectra
 from sithctl.stages.options import Options
 
 METHODS = {"COMP, λ 0.3": "comp", "NNOMP": "nnomp", "top-k": "top-k"}
 RANDOM = "random concepts"
 LAYERS = "-3-"
 RANDOM_DRAWS = 20_000
-
-
-def dominant_share(weights: Sequence[float], factors: Sequence[Factors]) -> float:
-    """The largest share of the weight that one factor value has; a phrase that names several
-    counts in equal parts for each. 0 without any weight.
-
-    >>> dominant_share([0.6, 0.4], [{"colour": "red"}, {"colour": "red", "shape": "ring"}])
-    0.8
-    """
-    total = sum(weights)
-    if total <= 0:
-        return 0.0
-    shares: dict[tuple[str, str], float] = {}
-    for weight, named in zip(weights, factors, strict=True):
-        for value in named.items():
-            shares[value] = shares.get(value, 0.0) + weight / len(named)
-    return max(shares.values(), default=0.0) / total
-
-
-def explained_shares(codes: Codes) -> Array:
-    """The dominant share of every explanation in ``codes``."""
-    if codes.concepts.factors is None:
-        raise ValueError("the codes carry no factors")
-    named = dict(zip(codes.concepts.indices.tolist(), codes.concepts.factors, strict=True))
-    shares = []
-    for layer in codes.layers.values():
-        sparsity = layer.indices.shape[-1]
-        pairs = zip(
-            layer.indices.reshape(-1, sparsity),
-            layer.coefficients.reshape(-1, sparsity),
-            strict=True,
-        )
-        for indices, weights in pairs:
-            used = indices >= 0
-            factors = [named[i] for i in indices[used].tolist()]
-            shares.append(dominant_share(weights[used].tolist(), factors))
-    return np.array(shares)
 
 
 def random_shares(pool: Pool, n: int, sparsity: int, seed: int) -> Array:

@@ -73,6 +73,20 @@ def draw(n: int, seed: int, bias: float = 0.0) -> Scenes:
     return Scenes(factors, rows[:, len(FACTORS) + 1 :])
 
 
+def spurious_scenes(n: int, seed: int) -> tuple[Scenes, Tensor]:
+    """``n`` safe scenes of the spurious shapes in the spurious scenes, in equal groups.
+
+    Returns:
+        The scenes, and (n,) int64 their group: shape × 2 + scene.
+    """
+    scenes = draw(n, seed).only(hazard="safe")
+    group = torch.arange(n) % 4
+    for i, (shape, scene) in enumerate(SPURIOUS.items()):
+        scenes.factors[group // 2 == i, INDEX["shape"]] = value_index("shape", shape)
+        scenes.factors[group % 2 == i, INDEX["scene"]] = value_index("scene", scene)
+    return scenes, group
+
+
 # How many factors a caption names, and how readily it names each.
 LENGTHS = {1: 0.40, 2: 0.35, 3: 0.17, 4: 0.08}
 READY = dict(zip(NAMES, (1.6, 1.6, 1.3, 1.3, 1.0, 1.0, 0.8, 0.5), strict=True))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from sithctl.evaluation.prompted import EncodeText, class_weights
 from sithctl.scenes.captions import ALONE, alone, compose
-from sithctl.scenes.factors import FACTORS, INDEX, SPURIOUS, value_index
-from sithctl.scenes.world import Scenes, draw
+from sithctl.scenes.factors import FACTORS, INDEX, SPURIOUS
+from sithctl.scenes.world import draw, spurious_scenes
 
-EncodeText = Callable[[list[str]], Tensor]
 EncodePictures = Callable[[Tensor], Tensor]
 Prompts = Callable[[str, str], list[str]]
 
@@ -44,12 +42,9 @@ def classifier(
     encode_text: EncodeText, factor: str, values: Sequence[str], prompts_of: Prompts
 ) -> Tensor:
     """(values, features) unit rows: the prompts of each value's words, averaged."""
-    rows = []
-    for value in values:
-        words = FACTORS[INDEX[factor]].words[value]
-        prompts = [prompt for word in words for prompt in prompts_of(factor, word)]
-        rows.append(F.normalize(encode_text(prompts), dim=-1).mean(0))
-    return F.normalize(torch.stack(rows), dim=-1)
+    words = FACTORS[INDEX[factor]].words
+    prompts = [[p for word in words[value] for p in prompts_of(factor, word)] for value in values]
+    return class_weights(encode_text, prompts)
 
 
 def accuracy(
@@ -69,20 +64,6 @@ def accuracy(
         guess = (features @ weights.T).argmax(1)
         result[factor.name] = (guess == scenes.factors[:, INDEX[factor.name]]).float().mean().item()
     return result
-
-
-def spurious_scenes(n: int, seed: int) -> tuple[Scenes, Tensor]:
-    """``n`` safe scenes of the spurious shapes in the spurious scenes, in equal groups.
-
-    Returns:
-        The scenes, and (n,) int64 their group: shape × 2 + scene.
-    """
-    scenes = draw(n, seed).only(hazard="safe")
-    group = torch.arange(n) % 4
-    for i, (shape, scene) in enumerate(SPURIOUS.items()):
-        scenes.factors[group // 2 == i, INDEX["shape"]] = value_index("shape", shape)
-        scenes.factors[group % 2 == i, INDEX["scene"]] = value_index("scene", scene)
-    return scenes, group
 
 
 def spurious(

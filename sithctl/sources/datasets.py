@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image
 
 from sithctl.errors import InputError
+from sithctl.kinds import Factors
+from sithctl.sources.columns import attribute, caption_column, need_column
 from sithctl.sources.images import Entry, Images, Wanted, missing_caption, one_line
-from sithctl.sources.listings import caption_column, need_column
 from sithctl.sources.pixels import check_size, decode
 from sithctl.sources.remote import Web, is_address
 
@@ -56,7 +57,9 @@ class Dataset(Images):
         if wanted.id_column:
             need_column(columns, wanted.id_column, name, "name one with --id-column")
         self.id = wanted.id_column or next((c for c in ID_COLUMNS if c in columns), None)
-        needed = (wanted.image_column, self.caption, self.detail, self.id)
+        if wanted.attributes:
+            self.attributes = _attributes(rows, columns, wanted.image_column)
+        needed = (wanted.image_column, self.caption, self.detail, self.id, *self.attributes)
         self.folder, self.uses = folder, COLUMNS | frozenset(chosen)
         # The library's own builder of folders makes the paths itself, from what it has unpacked.
         self.trusted = getattr(rows.info, "builder_name", None) == "imagefolder"
@@ -89,7 +92,26 @@ class Dataset(Images):
                 partial(self._open, image),
                 one_line(row[self.caption], self.name) if self.caption else None,
                 one_line(row[self.detail], self.name) if self.detail else None,
+                self._known(row) if self.wanted.attributes else None,
             )
+
+    def values(self, column: str) -> set[str] | None:
+        if not hasattr(self.rows, "__len__"):
+            return None
+        rows = _arriving(self.rows.select_columns([column]), self.name)
+        found = {self._value(column, row[column]) for row in rows}
+        return {value for value in found if value is not None}
+
+    def _known(self, row: dict[str, Any]) -> Factors:
+        known = {column: self._value(column, row[column]) for column in self.attributes}
+        return {column: value for column, value in known.items() if value is not None}
+
+    def _value(self, column: str, value: Any) -> str | None:
+        """An attribute's: of a class label its name, and none where it is −1."""
+        names = self.attributes[column]
+        if names and isinstance(value, int):
+            return names[value] if 0 <= value < len(names) else None
+        return attribute(value)
 
     def _name(self, number: int, row: dict[str, Any]) -> str:
         value = row[self.id] if self.id else None
@@ -143,6 +165,18 @@ def _is_below(name: str, folder: Path) -> bool:
 
 def _columns(rows: Any) -> list[str]:
     return list(rows.column_names or next(iter(rows), {}))
+
+
+def _attributes(rows: Any, columns: list[str], image: str) -> dict[str, tuple[str, ...]]:
+    """The columns that hold single values, and the names of class labels."""
+    import datasets
+
+    features = rows.features or dict.fromkeys(columns, datasets.Value("string"))
+    return {
+        name: tuple(getattr(feature, "names", ()))
+        for name, feature in features.items()
+        if name != image and isinstance(feature, datasets.Value | datasets.ClassLabel)
+    }
 
 
 def _undecoded(rows: Any, column: str) -> Any:

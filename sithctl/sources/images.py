@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -30,15 +31,18 @@ class Wanted:
 
     Attributes:
         captions: refuse an image without a caption; otherwise captions are not looked for.
+        attributes: take what is known of each image besides: its classes, its columns.
         limit: so many images at most, counted before unreadable ones are left out.
         strict: stop at an unreadable image instead of leaving it out.
         split, image_column, caption_column, detail_column, id_column: of a data set; a caption
             column of None is the first of ``CAPTION_COLUMNS`` that there is.
         streaming: read a data set of the hub as it arrives.
         seed: of rendered scenes.
+        endless: how many of a source that has no end, where no limit is given.
     """
 
     captions: bool = False
+    attributes: bool = False
     limit: int | None = None
     strict: bool = False
     split: str | None = None
@@ -48,6 +52,7 @@ class Wanted:
     id_column: str | None = None
     streaming: bool = False
     seed: int = 0
+    endless: int = 4096
 
 
 CAPTION_COLUMNS = ("caption", "text", "captions")
@@ -71,16 +76,21 @@ class Images(ABC):
         name: of the source.
         count: how many there are to read; 0 where only reading tells.
         skipped: the ids of those that could not be read, known after reading.
-        reason: why the first of them could not.
+        reasons: why each of them could not.
         uses: which fields of ``Wanted``, beside those that all sources use, change what is read.
+        attributes: by column the values that there may be, in their order where the source tells
+            it, else none; empty where attributes are not wanted.
+        groups: columns whose groups this source is made for.
     """
 
     uses: frozenset[str] = frozenset()
+    attributes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    groups: tuple[str, ...] = ()
 
     def __init__(self, name: str, count: int, wanted: Wanted) -> None:
         self.name, self.count, self.wanted = name, count, wanted
         self.skipped: list[str] = []
-        self.reason = ""
+        self.reasons: list[str] = []
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
@@ -90,6 +100,15 @@ class Images(ABC):
         """What changes when the source does, as far as that is seen without reading it, for work
         that is taken up again; None where nothing is."""
         return None
+
+    def values(self, column: str) -> set[str] | None:
+        """The values of an attribute that there are; None where only reading pictures tells."""
+        return None
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """What could not be read, and why."""
+        return list(zip(self.skipped, self.reasons, strict=True))
 
     def __iter__(self) -> Iterator[CaptionedImage]:
         for arrival in self.arrivals():
@@ -103,7 +122,7 @@ class Images(ABC):
             wanted: whether to read the picture at a place, from 0.
         """
         self.skipped.clear()
-        self.reason = ""
+        self.reasons.clear()
         waiting: deque[tuple[Entry, Future[Image.Image] | None]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
@@ -138,8 +157,8 @@ class Images(ABC):
                 what = f"the image {entry.id} cannot be read ({_first_line(error)})"
                 raise InputError(what, self.name, "leave out --strict to skip it") from error
             reason = storable(_first_line(error))
-            self.reason = self.reason or reason
             self.skipped.append(name)
+            self.reasons.append(reason)
             return Arrival(said, None, name, reason)
         item = CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
         return Arrival(said, item, name)

@@ -15,6 +15,8 @@ from sithctl.sources.wordnet import holds_wordnet, is_wordnet
 
 SCENES = "scenes"
 SCENES_IMAGES = "scenes:images"
+WORLDS = "scenes:"  # begins the names of all others
+TABLES = frozenset({".csv", ".jsonl"})
 HUB = "hf:"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _LISTS = frozenset({".txt", ".tsv", ".csv", ".gz", ".json", ".jsonl", ".h5", ".hdf5"})
@@ -23,12 +25,12 @@ _LISTS = frozenset({".txt", ".tsv", ".csv", ".gz", ".json", ".jsonl", ".h5", ".h
 def is_images(source: str) -> bool:
     """Whether a SOURCE is of images, where it could also be of texts.
 
-    Images are ``scenes:images``, recipes, ``hf:NAME`` and a hub name that is no file's, tars,
-    Parquet and Arrow files, and every folder, but for WordNet's folder and archive. So is a single
-    picture, for ``open_images`` to refuse.
+    Images are ``scenes:images`` and its kin, recipes, ``hf:NAME`` and a hub name that is no
+    file's, tars, Parquet and Arrow files, and every folder, but for WordNet's folder and archive.
+    So is a single picture, for ``open_images`` to refuse.
     """
     path = Path(source)
-    if source == SCENES_IMAGES or source in RECIPES or source.startswith(HUB):
+    if _is_world(source) or source in RECIPES or source.startswith(HUB):
         return True
     if path.is_dir():
         return not is_wordnet(path)
@@ -42,8 +44,9 @@ def open_images(source: str, wanted: Wanted | None = None) -> Images:
 
     Args:
         source: a folder of images, of tars or of Parquet files; a data set that ``save_to_disk``
-            wrote or, by ``hf:NAME``, of the hub; tars; a recipe; ``scenes`` as the bundled model
-            was trained on them, ``scenes:images`` with every factor drawn alone.
+            wrote or, by ``hf:NAME``, of the hub; tars; a ``.csv`` or ``.jsonl`` that lists images
+            below its folder; a recipe; ``scenes`` as the bundled model was trained on them, or
+            another of ``sources.rendered.WORLDS``.
         wanted: columns, limit, whether captions are needed.
 
     Raises:
@@ -58,10 +61,10 @@ def open_images(source: str, wanted: Wanted | None = None) -> Images:
 
 def _open(source: str, wanted: Wanted) -> Images:
     path = Path(source)
-    if source in (SCENES, SCENES_IMAGES):
-        from sithctl.sources.rendered import World
+    if source == SCENES or _is_world(source):
+        from sithctl.sources.rendered import world
 
-        return World(wanted) if source == SCENES else World(wanted, bias=0.0)
+        return world(source, wanted)
     if path.is_dir():
         return _of_folder(path, wanted)
     if _is_tar(source):
@@ -70,6 +73,8 @@ def _open(source: str, wanted: Wanted) -> Images:
         from sithctl.sources.loading import data_files
 
         return data_files(path, wanted)
+    if path.suffix.lower() in TABLES and path.is_file():
+        return Folder(path.parent, wanted, table=path)
     if source.startswith(HUB) or _is_hub_name(source):
         from sithctl.sources.loading import hub_dataset
 
@@ -105,6 +110,10 @@ def _holds_data_files(folder: Path, *, deep: bool) -> bool:
     """Whether Parquet or Arrow files lie there: at the top or in ``data``, or anywhere below."""
     found = visible(folder) if deep else (p for d in (folder, folder / "data") for p in d.glob("*"))
     return any(map(_is_data_file, found))
+
+
+def _is_world(source: str) -> bool:
+    return source.startswith(WORLDS) and not Path(source).exists()
 
 
 def _is_tar(source: str) -> bool:

@@ -17,7 +17,8 @@ from sithctl.kinds.base import numbers
 from sithctl.kinds.shard import Block, Columns
 from sithctl.models.device import Memory, check_device
 from sithctl.pursuit import SparseCodes, sparse_code
-from sithctl.pursuit.coding import BATCH
+from sithctl.pursuit.coding import BATCH, Report
+from sithctl.pursuit.search import Tally
 from sithctl.stages.answer import answer
 from sithctl.stages.blocks import Wanted, counts, done_at_once, made, rows_of
 from sithctl.stages.options import Options
@@ -35,7 +36,9 @@ def decompose(
     options: Options | None = None,
     batch_size: int = BATCH,
     device: str = "cpu",
+    screen: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> Codes:
     """Explain singular vectors as sparse, non-negative combinations of concepts.
 
@@ -48,7 +51,9 @@ def decompose(
         options: method, sparsity, coherence, rank, side, pole.
         batch_size: vectors in one product; the result does not depend on it.
         device: where the pursuit runs.
+        screen: as in ``sparse_code``; the result does not depend on it.
         progress: called with (steps done, steps in all).
+        report: called at the end with what was scored how often.
 
     Returns:
         Codes with indices and coefficients (heads, rank, poles, K) a layer.
@@ -58,7 +63,33 @@ def decompose(
             or numbers out of range.
     """
     task = pose(spectra, pool, mean, layers, options or Options())
-    return done_at_once(Pursuit(task, batch_size, device, progress))
+    return done_at_once(Pursuit(task, batch_size, device, progress, screen=screen, report=report))
+
+
+def code(
+    targets: Tensor,
+    dictionary: Tensor,
+    options: Options,
+    *,
+    batch_size: int = BATCH,
+    device: str = "cpu",
+    screen: bool | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
+) -> SparseCodes:
+    """Sparse codes of (n, features) targets by (M, features) unit rows, as ``options`` say."""
+    result = sparse_code(
+        targets.float().to(device),
+        dictionary.to(device),
+        method=options.method,
+        sparsity=options.sparsity,
+        coherence=options.coherence,
+        batch_size=batch_size,
+        screen=screen,
+        progress=progress,
+        report=report,
+    )
+    return SparseCodes(*(t.cpu() for t in vars(result).values()))
 
 
 @dataclass(frozen=True)
@@ -71,6 +102,8 @@ class Pursuit:
         device: where the pursuit runs.
         progress: called with (steps done, steps in all).
         rows: vectors a block; the result does not depend on it, either.
+        screen: as in ``sparse_code``; nor on this.
+        report: called after the last block with what was scored how often, here and now.
     """
 
     task: Task
@@ -78,6 +111,8 @@ class Pursuit:
     device: str = "cpu"
     progress: Callable[[int, int], None] | None = None
     rows: int = ROWS
+    screen: bool | None = None
+    report: Report | None = None
 
     def __post_init__(self) -> None:
         check_device(self.device, double=True)
@@ -103,22 +138,25 @@ class Pursuit:
 
     def blocks(self, wanted: Wanted) -> Iterator[Block]:
         """Which concepts with which coefficients, of so many vectors a block."""
-        targets, memory = self.task.targets.float(), Memory()
+        targets, memory = self.task.targets, Memory()
         dictionary: Tensor | None = None
+        tallies: list[Tally] = []
         for number, start in enumerate(range(0, len(targets), self.rows)):
             columns: Columns | None = None
             if wanted(number):
                 if dictionary is None:  # all of it, once, and only where there is work left
                     dictionary = self.task.dictionary.to(self.device)
-                some = targets[start : start + self.rows].to(self.device)
-                pursue = partial(self._codes, some, dictionary, start)
+                some = targets[start : start + self.rows]
+                pursue = partial(self._codes, some, dictionary, start, tallies.append)
                 codes = memory.within(pursue, min(self.batch_size, len(some)))
-                columns = {name: t.cpu().numpy() for name, t in vars(codes).items()}
+                columns = {name: t.numpy() for name, t in vars(codes).items()}
                 columns["start"] = np.array([start])
             yield Block(number, "", columns)
+        if self.report is not None:
+            self.report(sum(tallies, Tally()))
 
     def _codes(
-        self, targets: Tensor, dictionary: Tensor, before: int, batch_size: int
+        self, targets: Tensor, dictionary: Tensor, before: int, report: Report, batch_size: int
     ) -> SparseCodes:
         def tell(done: int, total: int) -> None:
             if self.progress is not None:
@@ -126,14 +164,15 @@ class Pursuit:
                 self.progress(total * before + done * len(targets), total * n)
 
         tell(0, self.task.options.sparsity)
-        return sparse_code(
+        return code(
             targets,
             dictionary,
-            method=self.task.options.method,
-            sparsity=self.task.options.sparsity,
-            coherence=self.task.options.coherence,
+            self.task.options,
             batch_size=batch_size,
+            device=self.device,
+            screen=self.screen,
             progress=tell,
+            report=report,
         )
 
     def whole(self, blocks: Sequence[Block], *, part: bool = False) -> Codes:

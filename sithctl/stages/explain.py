@@ -10,6 +10,7 @@ import numpy as np
 
 from sithctl.errors import InputError
 from sithctl.kinds import Codes, Factors, LayerCodes
+from sithctl.kinds.codes import GRADES, REASONS
 from sithctl.stages.layers import ANOTHER_MODEL, parse_selection
 
 
@@ -49,6 +50,8 @@ class Explanation:
         energy: σ² as a share of the whole head's.
         degenerate: a neighbour's σ is too near to tell the two vectors apart.
         concepts: by descending coefficient.
+        grade: how far to trust it, ``A`` to ``D``; None where the codes are not graded.
+        reasons: what keeps it from an A, of ``REASONS``.
     """
 
     layer: int
@@ -61,6 +64,8 @@ class Explanation:
     degenerate: bool
     fidelity: Fidelity
     concepts: tuple[WeightedConcept, ...]
+    grade: str | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def explain(
@@ -70,6 +75,7 @@ def explain(
     head: str | int | None = None,
     sv: str | int | None = None,
     top: int | None = None,
+    min_grade: str | None = None,
 ) -> list[Explanation]:
     """The explanations in ``codes``.
 
@@ -77,13 +83,24 @@ def explain(
         codes: from ``decompose``.
         layer, head, sv: selections such as ``5``, ``0-3``, ``-1``; all when None.
         top: the first so many singular vectors of each head.
+        min_grade: of these, explanations of this grade or a better one: ``A`` to ``D``.
 
     Raises:
-        InputError: a layer, head or vector out of range.
+        InputError: a layer, head or vector out of range, or codes without the grades asked for.
 
     The result is ordered by layer, head, vector and pole.
     """
-    return list(_explanations(codes, _text(layer), _text(head), _text(sv), top))
+    if min_grade is not None:
+        check_graded(codes.graded, codes.model.name)
+    found = _explanations(codes, _text(layer), _text(head), _text(sv), top)
+    return [e for e in found if min_grade is None or (e.grade or "Z") <= min_grade]
+
+
+def check_graded(graded: bool, where: str | None) -> None:
+    """Refuse codes that nobody has graded."""
+    if not graded:
+        todo = "grade them with `sithctl eval trust CODES --spectra FILE --pool POOL -o GRADED`"
+        raise InputError("the codes have no grades", where, todo)
 
 
 def _text(selection: str | int | None) -> str | None:
@@ -156,6 +173,7 @@ def _one(
     pairs: Iterable[tuple[int, float]] = zip(
         values.indices[h, i, p].tolist(), values.coefficients[h, i, p].tolist(), strict=True
     )
+    grade, reasons = values.grade, values.reasons
     figures = [None if np.isnan(x) else float(x) for x in values.fidelity[h, i, p]]
     return Explanation(
         layer,
@@ -168,4 +186,15 @@ def _one(
         bool(values.degenerate[h, i]),
         Fidelity(*figures),
         tuple(labels.weighted(index, weight) for index, weight in pairs if index >= 0),
+        None if grade is None else GRADES[int(grade[h, i, p]) - 1],
+        () if reasons is None else flagged(int(reasons[h, i, p])),
     )
+
+
+def flagged(reasons: int) -> tuple[str, ...]:
+    """The reasons whose bits are set.
+
+    >>> flagged(0b11)
+    ('degenerate', 'unstable')
+    """
+    return tuple(name for bit, name in enumerate(REASONS) if reasons >> bit & 1)

@@ -10,17 +10,19 @@ import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
-from sithctl.kinds import Mean, Pool, Spectra
+from sithctl.kinds import Codes, Mean, Pool, Spectra
 from sithctl.scenes.bundled import bundled_mean
 from sithctl.stages.mean import check_finite, mean_of_pool
 
 
-def check_pool(spectra: Spectra, pool: Pool) -> None:
+def check_pool(spectra: Spectra | Codes, pool: Pool) -> None:
     """Refuse a pool of another model, of another size, or with a NaN."""
     features = spectra.readout.features
-    where = f"pool of {pool.model.name or 'no named model'}, spectra of {spectra.model.name}"
+    where = f"pool of {pool.model.name or 'no named model'}, {spectra.kind} of {spectra.model.name}"
     if pool.model.space is not None and pool.model.space != spectra.model.space:
-        todo = "encode it with `sithctl encode-pool --model`, naming the spectra's model"
+        todo = (
+            f"encode it with `sithctl encode-pool --model`, naming the model of the {spectra.kind}"
+        )
         raise InputError("the pool was encoded by another model", where, todo)
     shape = pool.embeddings.shape
     if len(shape) != 2 or shape[1] != features:

@@ -58,7 +58,7 @@ def svd(
     """
     check_device(device, double=True)
     if minus is not None:
-        _check_alike(heads, minus)
+        check_alike(heads, minus)
     layers: dict[int, LayerSpectra] = {}
     for layer, factors in heads.layers.items():
         A, B = _factors(factors, device)
@@ -83,12 +83,12 @@ def svd(
 
 def svd_of(reader: Tensor, writer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """``thin_svd`` of one layer's heads, the same whatever the number of threads."""
-    with _one_thread():
+    with one_thread():
         return thin_svd(reader, writer)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Matrices this small lose more to threads than they gain: on a busy machine a thousandfold.
     And the result then does not depend on their number."""
     threads = torch.get_num_threads()
@@ -106,7 +106,8 @@ def _factors(factors: HeadFactors, device: str) -> tuple[Tensor, Tensor]:
     )
 
 
-def _check_alike(heads: Heads, other: Heads) -> None:
+def check_alike(heads: Heads, other: Heads) -> None:
+    """Refuse the difference of two models that do not match."""
     for name in ("layers", "heads", "width", "head_dim"):
         if heads.architecture[name] != other.architecture[name]:
             raise InputError(

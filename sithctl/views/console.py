@@ -72,10 +72,21 @@ class Output:
         """Something for people, on standard output."""
         Console(highlight=False, soft_wrap=False).print(renderable)
 
+    @property
+    def width(self) -> int:
+        """Of standard output, in columns."""
+        return Console().width
+
     def note(self, message: str) -> None:
         """A word beside the data; silent with ``--quiet``."""
         if not (self.quiet or self._muted):
             Console(stderr=True, highlight=False).print(Text(printable(message), style="dim"))
+
+    def told(self, command: str) -> None:
+        """A command that is about to run, on one line whatever its length, to be copied."""
+        if not self.quiet:
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print(Text(f"$ {printable(command)}", style="dim"))
 
     def error(self, stage: str, message: str) -> None:
         """One line, never wrapped."""

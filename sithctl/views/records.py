@@ -39,6 +39,8 @@ def record(explanation: Explanation) -> dict[str, Any]:
         {"concept": c.concept, "coefficient": c.coefficient, "index": c.index} | _of_image(c)
         for c in explanation.concepts
     ]
+    if explanation.grade is None:
+        del result["grade"], result["reasons"]
     return result
 
 
@@ -62,14 +64,18 @@ def as_jsonl(explanations: Iterable[Explanation]) -> str:
 
 def as_csv(explanations: Iterable[Explanation], delimiter: str = ",") -> str:
     """A line a concept; an explanation without any has one line with empty cells. Where concepts
-    are images, a last column has their ids."""
+    are images, a further column has their ids; where explanations are graded, two further ones have
+    the grade and its reasons."""
     rows = list(explanations)
+    graded = any(e.grade for e in rows)
     images = any(c.image is not None for e in rows for c in e.concepts)
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
-    writer.writerow((*COLUMNS, "image") if images else COLUMNS)
+    more = (*(("image",) if images else ()), *(("grade", "reasons") if graded else ()))
+    writer.writerow((*COLUMNS, *more))
     for e in rows:
-        writer.writerows(_rows(e, images))
+        last = [e.grade, " ".join(e.reasons)] if graded else []
+        writer.writerows([*row, *last] for row in _rows(e, images))
     return buffer.getvalue()
 
 
@@ -97,19 +103,20 @@ def _rows(e: Explanation, images: bool) -> list[list[Any]]:
 def as_markdown(explanations: Sequence[Explanation]) -> str:
     """A table a head."""
     lines: list[str] = []
+    graded = any(e.grade for e in explanations)
     place: tuple[int, int] | None = None
     for e in explanations:
         if (e.layer, e.head) != place:
             place = (e.layer, e.head)
             lines += ["", f"### Layer {e.layer}, head {e.head}", ""]
-            lines += ["| sv | pole | σ | energy | fidelity | concepts |"]
-            lines += ["|---:|:---:|---:|---:|---:|:---|"]
+            lines += [f"| sv | pole | σ | energy | fidelity |{' grade |' * graded} concepts |"]
+            lines += [f"|---:|:---:|---:|---:|---:|{':---:|' * graded}:---|"]
         concepts = ", ".join(map(_weighted, e.concepts))
         fidelity = "" if e.fidelity.feature is None else f"{e.fidelity.feature:.2f}"
         mark = "≈" if e.degenerate else ""
         lines.append(
             f"| {e.sv}{mark} | {e.pole} | {e.singular_value:.3g} | {e.energy:.1%} | {fidelity} "
-            f"| {concepts} |"
+            f"|{f' {e.grade} |' if graded else ''} {concepts} |"
         )
     for note in footnotes(explanations):
         lines += ["", note]

@@ -17,6 +17,7 @@ from sithctl.views.text import printable
 WIDE = 120  # columns from which there is room for the second fidelity and longer bars
 BAR = " ▏▎▍▌▋▊▉█"
 POLE_STYLE = {"+": "green", "-": "magenta"}
+GRADE_STYLE = {"A": "bold green", "B": "green", "C": "yellow", "D": "red"}
 POLE_SIGN = {"+": "+", "-": "−"}
 
 
@@ -46,7 +47,7 @@ def plain_text(explanations: Sequence[Explanation], model: str) -> str:
 
 
 def _table(rows: list[Explanation], title: str, width: int) -> Table:
-    wide = width >= WIDE
+    wide, graded = width >= WIDE, any(e.grade for e in rows)
     table = Table(
         title=Text(title, style="bold"),
         title_justify="left",
@@ -61,6 +62,8 @@ def _table(rows: list[Explanation], title: str, width: int) -> Table:
     table.add_column("fidelity" if wide else "fid.", justify="right", no_wrap=True)
     if wide:
         table.add_column("residual/ceiling", justify="right", no_wrap=True)
+    if graded:
+        table.add_column("grade", justify="center", no_wrap=True)
     table.add_column("concepts", ratio=1)
     largest = max((c.coefficient for e in rows for c in e.concepts), default=1.0) or 1.0
     previous = None
@@ -79,6 +82,8 @@ def _table(rows: list[Explanation], title: str, width: int) -> Table:
         if wide:
             pair = f"{_figure(e.fidelity.residual)}/{_figure(e.fidelity.residual_ceiling)}"
             cells.append(Text(pair, style="dim"))
+        if graded:
+            cells.append(Text(e.grade or "–", style=GRADE_STYLE.get(e.grade or "", "")))
         table.add_row(*cells, _concepts(e, largest, wide))
     return table
 
@@ -131,6 +136,8 @@ def footnotes(explanations: Sequence[Explanation], hidden: int = 0, total: int =
         notes.append(f"{hidden} of {total} vectors are not shown: --top {total} shows all")
     if any(e.degenerate for e in explanations):
         notes.append("≈ σ within the gap of a neighbour's: the two vectors are interchangeable")
+    if any(e.grade for e in explanations):
+        notes.append("grades by `sithctl eval trust`: A to trust, D not; json and csv have reasons")
     if any(e.side == "left" for e in explanations):
         notes.append(
             "left vectors live in the layer's input space: reading them through the final norm "

@@ -44,7 +44,7 @@ def show(evaluation: Evaluation, format: Format, target: str | None) -> None:  #
         with writable(target) as path:
             path.write_text(text(evaluation), encoding="utf-8")
     elif format is Format.table:
-        output.table(view.tables(evaluation))
+        output.table(view.tables(evaluation, output.width))
     else:
         output.text(text(evaluation))
     if evaluation.failures:

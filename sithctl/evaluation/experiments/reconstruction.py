@@ -53,7 +53,7 @@ def _measured(lab: Lab, k: int) -> Record:
 
 
 def _accuracy(lab: Lab, model: str, task: str) -> float:
-    pictures = 500 if lab.short else 2000
+    pictures = 200 if lab.short else 1000
     found = lab.measure(
         f"sithctl eval zero-shot {model} --data scenes:images --label {task} --limit {pictures} "
         f"--seed {lab.seed}"

@@ -1,9 +1,9 @@
 """A spurious correlation undone (SITH, Sec. 4.2: Waterbirds).
 
 In the bundled model's training stars came at night and rings in forests; here each shape comes in
-both scenes as often. What is suppressed are the two scenes, by the factor −1 that the paper takes
-for unsafe content: of 0, its factor for Waterbirds, the figures stand beside. The words and the
-factor were chosen on pictures of seed 71,000; no other seed was looked at.
+both scenes as often. What is suppressed are the two scenes. The words and the factor, of 0 to −3
+the one with the highest overall accuracy, were chosen on pictures of seed 71,000; beside it stand
+0, the paper's for Waterbirds, and −1, its for unsafe content.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sithctl.evaluation.results import Column, Record, Table
 WORDS = "night, midnight, darkness, forest, woods, jungle"
 CLASSES = ("star\tstar, asterisk, starburst", "ring\tring, hoop, annulus")
 TEMPLATES = ("{}", "{} shape", "{}s", "shaped {}", "a {}", "some {}s")
+FACTORS = (-2, -1, 0)  # the one chosen, and the paper's
 CONTROLS = 5
 GAIN = 0.15  # of the worst group
 PAPER: dict[str, Any] = {
@@ -33,19 +34,21 @@ def run(lab: Lab) -> Reproduction:
     lab.write("shapes.txt", CLASSES)
     base = _accuracy(lab, "scenes")
     suppress = f'sithctl edit scenes --codes codes.h5 --suppress "{WORDS}"'
-    lab.run(f"{suppress} --factor -1 -o suppressed")
-    lab.run(f"{suppress} --factor 0 -o zeroed")
-    edited, zeroed = _accuracy(lab, "suppressed"), _accuracy(lab, "zeroed")
+    for factor in FACTORS:
+        lab.run(f"{suppress} --factor {factor} -o {_folder(factor)}")
+    edited = {factor: _accuracy(lab, _folder(factor)) for factor in FACTORS}
     control = _whole_heads(lab, suppress) | {"random": _random(lab)}
+    chosen = edited[FACTORS[0]]
+    others = {f"factor_{factor}": edited[factor] for factor in FACTORS[1:]}
     return Reproduction(
         "spurious",
         PAPER,
-        {"base": base, "edited": edited, "zeroed": zeroed},
+        {"base": base, "edited": chosen, **others},
         control,
         tuple(lab.commands),
-        _claims(base, edited, control),
-        (_table(base, edited, zeroed, control),),
-        (_chart(base, edited, zeroed, control),),
+        _claims(base, chosen, control),
+        (_table(base, edited, control),),
+        (_chart(base, edited, control),),
         (f"suppressed: every vector whose explanation is about {WORDS}", NOTE),
         lab.seed,
     )
@@ -53,13 +56,17 @@ def run(lab: Lab) -> Reproduction:
 
 NOTE = (
     "whole heads: as many vectors, as the heads that have most of them; random: as many vectors of "
-    "each layer, of about the same energy, by the factor −1"
+    "each layer, of about the same energy, by the same factor"
 )
+
+
+def _folder(factor: int) -> str:
+    return f"suppressed-{abs(factor)}"
 
 
 def _accuracy(lab: Lab, model: str) -> dict[str, Any]:
     """Overall, of the worst group, and of each."""
-    pictures = 2000 if lab.short else 4000
+    pictures = 1000 if lab.short else 2000
     templates = " ".join(f'--template "{template}"' for template in TEMPLATES)
     found = lab.measure(
         f"sithctl eval zero-shot {model} --data scenes:spurious --limit {pictures} "
@@ -78,7 +85,7 @@ def _accuracy(lab: Lab, model: str) -> dict[str, Any]:
 def _whole_heads(lab: Lab, suppress: str) -> dict[str, Any]:
     """The heads that the edit took most vectors of, ablated: with 0 as TextSpan does, and by the
     edit's own factor."""
-    plan = lab.measure(f"{suppress} --factor -1 --dry-run")["changes"]
+    plan = lab.measure(f"{suppress} --factor {FACTORS[0]} --dry-run")["changes"]
     places = [(change["layer"], change["head"]) for change in plan]
     energy = dict.fromkeys(places, 0.0)
     for change, place in zip(plan, places, strict=True):
@@ -86,7 +93,7 @@ def _whole_heads(lab: Lab, suppress: str) -> dict[str, Any]:
     a_head = next(iter(lab.load("codes.h5").layers.values())).singular_values.shape[1]
     heads = sorted(energy, key=lambda place: -energy[place])[: max(1, round(len(plan) / a_head))]
     found = {}
-    for name, factor in (("whole_heads", 0), ("whole_heads_reversed", -1)):
+    for name, factor in (("whole_heads", 0), ("whole_heads_reversed", FACTORS[0])):
         sets = " ".join(f'--set "{layer}.{head}.*={factor}"' for layer, head in sorted(heads))
         lab.run(f"sithctl edit scenes {sets} -o {name}")
         found[name] = _accuracy(lab, name)
@@ -97,8 +104,8 @@ def _random(lab: Lab) -> list[dict[str, Any]]:
     found = []
     for seed in range(2 if lab.short else CONTROLS):
         lab.run(
-            f"sithctl edit scenes --at-random suppressed/sithctl-plan.csv --seed {seed} "
-            f"-o random-{seed}"
+            f"sithctl edit scenes --at-random {_folder(FACTORS[0])}/sithctl-plan.csv "
+            f"--seed {seed} -o random-{seed}"
         )
         found.append(_accuracy(lab, f"random-{seed}"))
     return found
@@ -124,15 +131,12 @@ def _claims(
     )
 
 
-def _table(
-    base: dict[str, Any], edited: dict[str, Any], zeroed: dict[str, Any], control: dict[str, Any]
-) -> Table:
+def _table(base: dict[str, Any], edited: dict[int, Any], control: dict[str, Any]) -> Table:
     rows: list[Record] = [
         _row("as it is", base),
-        _row("suppressed, factor −1", edited),
-        _row("suppressed, factor 0", zeroed),
+        *(_row(f"suppressed, factor {_signed(factor)}", edited[factor]) for factor in FACTORS),
         _row("whole heads, factor 0", control["whole_heads"]),
-        _row("whole heads, factor −1", control["whole_heads_reversed"]),
+        _row(f"whole heads, factor {_signed(FACTORS[0])}", control["whole_heads_reversed"]),
         *(_row(f"at random, {i}", one) for i, one in enumerate(control["random"])),
         {"what": "paper: as it is", **PAPER["base"]},
         {"what": "paper: suppressed", **PAPER["edited"]},
@@ -157,10 +161,13 @@ def _row(what: str, found: dict[str, Any]) -> Record:
     return {"what": what, **figures, "worst": min(groups, key=groups.__getitem__)}
 
 
-def _chart(
-    base: dict[str, Any], edited: dict[str, Any], zeroed: dict[str, Any], control: dict[str, Any]
-) -> Chart:
-    shown = {"as it is": base, "factor −1": edited, "factor 0": zeroed}
+def _signed(factor: int) -> str:
+    return str(factor).replace("-", "−")
+
+
+def _chart(base: dict[str, Any], edited: dict[int, Any], control: dict[str, Any]) -> Chart:
+    shown = {"as it is": base}
+    shown |= {f"factor {_signed(factor)}": edited[factor] for factor in FACTORS}
     shown["whole heads"] = control["whole_heads"]
     figures = ("overall", "worst_group")
     bars = [

@@ -1,0 +1,228 @@
+"""Scores of all concepts in a product's precision, and what they may be wrong by.
+
+The dictionary is read a block at a time. Of a block's scores the maxima of runs of concepts are
+taken at once, and only where one comes near the best so far is the run itself looked at: what is
+kept are the concepts that could still be the best. In bfloat16 that is ten times as fast as in
+float32 where the processor multiplies matrices in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sithctl.errors import InputError
+
+RUN = 128  # concepts that share a maximum
+SCORES = 1 << 22  # scores of a block
+ROWS = 8192  # of the dictionary rounded at a time
+UNIT = 2**-9  # what rounding to bfloat16 changes a number by, at most
+TINY = torch.finfo(torch.float32).tiny
+LEAST = torch.finfo(torch.float32).min
+
+Found = Callable[[Tensor, Tensor, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Scorable:
+    """A dictionary ready for products.
+
+    Attributes:
+        rows: (M, d) float32.
+        low: (M, d), the rows rounded to the products' type.
+        norms: (M,) float64, at least ‖γ‖.
+    """
+
+    rows: Tensor
+    low: Tensor
+    norms: Tensor
+
+    @property
+    def screened(self) -> bool:
+        return self.low.dtype != self.rows.dtype
+
+    def plain(self) -> Scorable:
+        """The same for products in float32."""
+        return Scorable(self.rows, self.rows, self.norms)
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 beat those in float32 here: elsewhere they are emulated."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    flags = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # private, so perhaps absent
+    return any(getattr(torch.cpu, flag, bool)() for flag in flags)
+
+
+@contextmanager
+def full_accumulation() -> Iterator[None]:
+    """Products as the error bound takes them: no TF32, no partial sums in bfloat16."""
+    cuda = torch.backends.cuda.matmul
+    before = torch.get_float32_matmul_precision(), cuda.allow_bf16_reduced_precision_reduction
+    torch.set_float32_matmul_precision("highest")
+    cuda.allow_bf16_reduced_precision_reduction = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        cuda.allow_bf16_reduced_precision_reduction = before[1]
+
+
+def scorable(dictionary: Tensor, dtype: torch.dtype) -> Scorable:
+    """Round (M, d) float32 rows, and measure them.
+
+    Raises:
+        InputError: NaN or infinite values.
+    """
+    norms = dictionary.new_zeros(len(dictionary), dtype=torch.float64)
+    low = dictionary if dtype == dictionary.dtype else torch.empty_like(dictionary, dtype=dtype)
+    for rows in batches(len(dictionary), ROWS):
+        norms[rows] = _norms(dictionary[rows])
+        if low is not dictionary:
+            low[rows] = dictionary[rows]
+    if not bool(norms.isfinite().all()):
+        raise InputError("NaN or infinite values in the dictionary")
+    # The norms themselves are sums of d rounded squares.
+    return Scorable(
+        dictionary, low, norms * (1 + (dictionary.shape[1] + 4) * torch.finfo(torch.float32).eps)
+    )
+
+
+def _norms(rows: Tensor) -> Tensor:
+    """‖row‖ in float32; in float64 where the squares would leave its range."""
+    norms = torch.linalg.vector_norm(rows, dim=1)
+    if bool(((norms > 1e-15) & (norms < 1e18)).all()):
+        return norms.double()
+    return torch.linalg.vector_norm(rows.double(), dim=1)
+
+
+class Scan:
+    """One pass over the dictionary for (n, d) float64 queries, of numbers about 1.
+
+    A score s of a block is within ``rounding`` · |s| + slack of the exact inner product, with
+
+        slack = ‖q − low q‖‖γ‖ + 2⁻⁹ ‖low q‖‖γ‖ + (d + 4) ε ‖low q‖‖low γ‖
+
+    for the rounding of the query, that of the concept, and the accumulation in float32;
+    ``rounding`` is that of a score which comes back in bfloat16, 2⁻⁹ again. (To measure
+    ‖γ − low γ‖ instead, 40% less, would read the dictionary three times more.)
+    """
+
+    def __init__(self, queries: Tensor, dictionary: Scorable, k: int, taken: Tensor) -> None:
+        self.dictionary = dictionary
+        self.k = k
+        self.taken = taken
+        dtype = dictionary.low.dtype
+        self.low = queries.to(dtype)
+        self.bfloat16 = dtype == torch.bfloat16
+        # Of the unrounded score, and a little for taking it of the rounded one.
+        self.rounding = UNIT * 1.01 if self.bfloat16 else 0.0
+        rounded = self.low.double()
+        self.norms = rounded.norm(dim=1)
+        self.errors = (queries - rounded).norm(dim=1)
+        self.top = torch.full((len(queries), k), -torch.inf, device=queries.device)
+        self.run = _run_length(len(dictionary.low), k)
+
+    def candidates(self, batch_size: int, block: int, found: Found) -> None:
+        """Tell ``found`` (rows, concepts, upper bounds) of what could be among the k best."""
+        n, size = len(self.low), len(self.dictionary.low)
+        batch = min(batch_size, n)
+        block = -(-min(block, size) // self.run) * self.run
+        buffer = self.low.new_empty(block * batch)
+        for start in range(0, size, block):
+            concepts = slice(start, min(start + block, size))
+            for rows in batches(n, batch):
+                width = rows.stop - rows.start
+                scores = buffer[: block * width].view(block, width)
+                self._multiply(concepts, rows, scores)
+                self._offer(concepts, rows, scores, found)
+
+    def undecided(self) -> Tensor:
+        """Rows whose best score is too near 0, or below: there, integers are in a false order."""
+        slack = self._slack(slice(None), slice(None))
+        if not self.bfloat16:
+            return torch.zeros_like(slack, dtype=torch.bool)
+        return self._threshold(slice(None), slack) <= TINY
+
+    def lower_bounds(self) -> Tensor:
+        """(n,) float32, of each row's k-th best score."""
+        return self.top[:, -1]
+
+    def _multiply(self, concepts: slice, rows: slice, scores: Tensor) -> None:
+        low = self.dictionary.low[concepts]
+        torch.mm(low, self.low[rows].T, out=scores[: len(low)])
+        scores[len(low) :] = -torch.inf
+        # Before any maximum is taken: under COMP's query the taken concepts score highest.
+        taken = self.taken[rows] - concepts.start
+        row, place = ((taken >= 0) & (taken < len(low))).nonzero(as_tuple=True)
+        scores[taken[row, place], row] = -torch.inf
+
+    def _offer(self, concepts: slice, rows: slice, scores: Tensor, found: Found) -> None:
+        runs = scores.view(-1, self.run, scores.shape[1])
+        maxima = self._maxima(runs)
+        slack = self._slack(concepts, rows)
+        best = maxima.amax(0, keepdim=True) if self.k == 1 else _largest(maxima, self.k)
+        best.clamp_(min=LEAST)  # what is masked is −∞, and 0 · ∞ no number
+        lower = (best - self.rounding * best.abs() - slack).T
+        self.top[rows] = _largest(torch.cat([self.top[rows], lower], 1).T, self.k).T
+        threshold = self._threshold(rows, slack).clamp_(min=self._least())
+        run, row = (maxima >= threshold).nonzero(as_tuple=True)
+        near = runs[run, :, row].float()
+        pair, offset = (near >= threshold[row].unsqueeze(1)).nonzero(as_tuple=True)
+        score, row, run = near[pair, offset], row[pair], run[pair]
+        upper = score + self.rounding * score.abs() + slack[row]
+        found(row + rows.start, run * self.run + (offset + concepts.start), upper)
+
+    def _maxima(self, runs: Tensor) -> Tensor:
+        """(runs, n) float32; in bfloat16, wrong where negative, yet negative.
+
+        bfloat16 numbers that are not negative are in the order of their bits, and integers are
+        compared many times as fast.
+        """
+        if self.bfloat16:
+            return runs.view(torch.int16).amax(1).view(torch.bfloat16).float()
+        return runs.amax(1)
+
+    def _slack(self, concepts: slice, rows: slice) -> Tensor:
+        norm = self.dictionary.norms[concepts].max()
+        error = norm * UNIT if self.bfloat16 else norm * 0
+        width = self.low.shape[1]
+        # Tensor cores cut where processors round: twice the bound of rounding.
+        accumulated = (width + 4) * torch.finfo(torch.float32).eps
+        slack = self.errors[rows] * norm + self.norms[rows] * (error + accumulated * (norm + error))
+        # What is below float32's least normal number may count as 0; and this sum is rounded too.
+        return ((slack + 4 * width * TINY * (1 + norm)) * (1 + 2**-10)).float()
+
+    def _threshold(self, rows: slice, slack: Tensor) -> Tensor:
+        """The least score, of those with this slack, whose exact value may reach the k-th best."""
+        reach = (self.top[rows, -1] - slack).clamp(min=LEAST)
+        return reach - self.rounding * reach.abs()
+
+    def _least(self) -> float:
+        return TINY if self.bfloat16 else LEAST  # never what is masked
+
+
+def batches(n: int, size: int) -> Iterator[slice]:
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def _run_length(size: int, k: int) -> int:
+    """Runs so short that the k-th largest maximum is nearly the k-th largest score."""
+    run = RUN
+    while run > 1 and (k > 1 and size < 16 * k * run):
+        run //= 2
+    return run
+
+
+def _largest(values: Tensor, k: int) -> Tensor:
+    """The k largest along the first axis, descending; fewer where there are fewer."""
+    if k == 1:
+        return values.amax(0, keepdim=True)
+    return values.topk(min(k, len(values)), dim=0).values
