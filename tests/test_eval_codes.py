@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import h5py
 import made
 import numpy as np
 import pytest
@@ -456,3 +458,31 @@ def test_what_is_no_codes_is_refused(folder: Path, run: Run) -> None:
     empty = replace(made.few(), layers={})
     with pytest.raises(InputError, match="no explanation"):
         coherence(empty)
+
+
+@pytest.mark.parametrize("name", ["layers/{}/coefficients", "concepts/vectors"])
+def test_codes_with_nan_are_refused(name: str, folder: Path, run: Run, tmp_path: Path) -> None:
+    damaged = tmp_path / "codes"
+    shutil.copy(folder / "codes", damaged)
+    with h5py.File(damaged, "r+") as file:
+        values = file[name.format(next(iter(file["layers"])))]
+        values[...] = np.full(values.shape, np.nan)
+    result = run("eval", "coherence", str(damaged))
+    assert result.exit_code == 3
+    assert "NaN" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        ["agreement", "codes", "codes"],
+        ["coherence", "codes"],
+        ["retrieval", "--data", "scenes:safe"],
+        ["zero-shot", "--data", "scenes:spurious"],
+    ],
+)
+def test_a_seed_below_0_is_refused_before_any_work(task: list[str], run: Run) -> None:
+    result = run("eval", *task, "--seed", "-1")
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr

@@ -24,7 +24,7 @@ from sithctl.evaluation.grades import Signs
 from sithctl.evaluation.grading import Trust, grade, poles_overlap, ungraded
 from sithctl.evaluation.matching import options_of, own_dictionary, vectors_explained
 from sithctl.evaluation.stability import halves, kept_agreement
-from sithctl.evaluation.trust import trust
+from sithctl.evaluation.trust import report, trust
 from sithctl.kinds import Codes, Mean
 from sithctl.models.readout import centred_features
 from sithctl.pursuit import SparseCodes
@@ -274,3 +274,10 @@ def test_the_command(folder: Path, run: Run, tmp_path: Path) -> None:
     assert load(given, Codes).graded
     assert run(*start, "-o", given).exit_code == 3
     assert run(*start, "-o", "-").exit_code == 2
+
+
+def test_a_single_concept_is_stable_by_nature_and_that_is_told() -> None:
+    one = replace(made.codes(), parameters={**made.codes().parameters, "sparsity": 1})
+    notes = " ".join(report(replace(graded(), codes=one)).notes)
+    assert "with K 1 stability says nothing" in notes
+    assert "with K 1" not in " ".join(report(graded()).notes)

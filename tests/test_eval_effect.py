@@ -163,7 +163,8 @@ def test_bad_input(run: Run, codes: Path, pictures: Path, tiny_clip: Path, tmp_p
     known = load(codes, Codes)
     save(replace(known, parameters={**known.parameters, "side": "left"}), tmp_path / "left.h5")
     text = {**known.architecture, "tower": "text"}
-    save(replace(known, architecture=text), tmp_path / "text.h5")
+    other = replace(known.model, space="of the text tower")
+    save(replace(known, architecture=text, model=other), tmp_path / "text.h5")
     (tmp_path / "empty").mkdir()
     for arguments, code, message in (
         ((tiny_clip, codes), 2, "no images: name some with --data"),

@@ -490,3 +490,10 @@ def test_options_that_do_not_fit(stored: Path, run: Run) -> None:
     assert "no such folder" in refused(run, "--data", "nowhere")
     assert "one of scenes, " in refused(run, "--data", "scenes:none")
     assert "leave out --split" in refused(run, "--data", "scenes", "--split", "test", code=2)
+
+
+def test_a_table_without_rows_says_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("img_filename,y,place\n")
+    result = run("eval", "zero-shot", "--data", str(tmp_path / "metadata.csv"))
+    assert result.exit_code == 3
+    assert "the table has no rows" in result.stderr

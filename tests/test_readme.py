@@ -61,6 +61,7 @@ def stand_ins(
         "--layers 11": "--layers 1",
         "--layers -4-": "--layers 0-1",
         "--layer 11": "--layer 1",
+        "11.0.0=0": "1.0.0=0",
         "--tower text --pool words.txt --layer 3": "--tower text --pool words.txt --layer 1",
     }
 

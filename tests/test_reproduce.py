@@ -13,7 +13,8 @@ from sithctl.evaluation.charts import Chart, Series
 from sithctl.evaluation.experiments import EXPERIMENTS
 from sithctl.evaluation.lab import Lab
 from sithctl.evaluation.reproduction import Claim, Reproduction
-from sithctl.views.figures import as_svg
+from sithctl.views.console import output
+from sithctl.views.figures import COLOURS, as_svg
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,46 @@ def test_results_are_not_overwritten(run: Any, tmp_path: Path) -> None:
     result = run("reproduce", "unsafe", "-o", str(tmp_path))
     assert result.exit_code == 3
     assert (tmp_path / "unsafe.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("option", ["--work", "-o"])
+def test_a_folder_that_is_a_file_is_refused(run: Any, tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    result = run("reproduce", "unsafe", option, str(tmp_path / "file"))
+    assert result.exit_code == 3
+    assert "not a folder" in result.stderr
+
+
+def test_nobodys_files_are_in_the_way(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "shapes.txt").write_text("mine")
+    result = run("reproduce", "spurious", "--work", str(tmp_path))
+    assert result.exit_code == 3
+    assert (tmp_path / "shapes.txt").read_text() == "mine"
+
+
+def test_commands_are_told_on_one_line_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken in two, a line that is copied is two commands."""
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "$ sithctl " + " ".join(f"--option {i}" for i in range(20))
+    output.step(line)
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_an_interrupted_command_interrupts_the_experiment(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sithctl.commands.reproduce._ours", lambda words: 130)
+    assert run("reproduce", "unsafe").exit_code == 130
+
+
+def test_a_stated_level_has_the_colour_of_its_curve() -> None:
+    """Three grey lines could not be told apart."""
+    names = ("colour", "shape")
+    curves = [Series(name, (0.1 * i, 0.4), (1.0, 2.0)) for i, name in enumerate(names)]
+    levels = [Series(f"{name}, as it is", (0.9, 0.9), (1.0, 2.0)) for name in names]
+    dashed = tuple(level.name for level in levels)
+    text = as_svg(Chart("one", "t", "K", "y", (*curves, *levels), dashed=dashed))
+    lines = [line for line in text.splitlines() if "stroke-dasharray" in line and "#" in line]
+    assert {c for c in COLOURS if any(c in line for line in lines)} == set(COLOURS[:2])

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sithctl.evaluation.results import Column
 from sithctl.stages.explain import Explanation, Fidelity, WeightedConcept
 from sithctl.views import records
+from sithctl.views.evaluation import cell
 from sithctl.views.terminal import bar, footnotes, plain_text, tables
 from sithctl.views.text import printable
 
@@ -118,3 +120,20 @@ def test_bars_are_never_wider_than_told(share: float, width: int) -> None:
 @given(st.text())
 def test_printable_text_holds_no_control_codes(text: str) -> None:
     assert all(c.isprintable() or c == " " or ord(c) > 0x9F for c in printable(text))
+
+
+@pytest.mark.parametrize(
+    ("interval", "show", "seen"),
+    [
+        ((-0.2, -0.31, 0.1), "figure", "−0.20 (−0.31 to 0.10)"),
+        ((-0.001, -0.001, -0.001), "figure", "0.00 (0.00–0.00)"),
+        ((-1e-9, -0.004, 0.004), "share", "0.0% (−0.4% to 0.4%)"),
+        ((0.5, 0.4, 0.6), "share", "50.0% (40.0%–60.0%)"),
+        ((0.0, -0.013, 0.013), "points", "+0.0 (−1.3 to +1.3)"),
+    ],
+)
+def test_intervals_are_told_without_riddles(
+    interval: tuple[float, float, float], show: str, seen: str
+) -> None:
+    record = {"x": dict(zip(("mean", "low", "high"), interval, strict=True))}
+    assert cell(record, Column("x", "x", show)) == seen

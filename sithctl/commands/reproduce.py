@@ -18,11 +18,14 @@ import typer
 from sithctl.commands.common import command
 from sithctl.commands.evaluation.showing import Format, FormatOpt
 from sithctl.commands.options import ForceOpt
-from sithctl.errors import CheckFailed, SithctlError
+from sithctl.errors import CheckFailed, InputError, SithctlError
 
 if TYPE_CHECKING:
     from sithctl.evaluation.reproduction import Reproduction
     from sithctl.kinds import Codes
+
+
+INTERRUPTED = 130  # what a command of ours ends with when it is
 
 
 class Experiment(StrEnum):
@@ -82,12 +85,13 @@ def reproduce(
     from sithctl.evaluation.lab import Lab
 
     chosen = EXPERIMENTS if name is Experiment.all else (name.value,)
+    if work is not None:
+        _check_work(work, force)
     if output is not None:
         _check_results(output, chosen, force)
     found: list[Reproduction] = []
     with nullcontext(work) if work else TemporaryDirectory(prefix="sithctl-") as place:
         folder = Path(place).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
         lab = Lab(folder, lambda words: _call(words, folder, force), _read, seed, short)
         for one in chosen:
             found.append(experiment(one, lab))
@@ -109,13 +113,26 @@ def _read(path: Path) -> Codes:
     return load(path, Codes)
 
 
-def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
-    from sithctl.errors import InputError
+def _check_work(folder: Path, force: bool) -> None:
+    """Refuse a folder with files in it: commands that run there would stop at them, or not."""
+    _make(folder)
+    if not force and any(folder.iterdir()):
+        todo = "take an empty one, or --force to overwrite what is in it"
+        raise InputError("the folder to work in is not empty", folder, todo)
 
-    taken = [name for name in names if (folder / f"{name}.json").exists()]
+
+def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
+    files = [folder / f"{name}.{kind}" for name in names for kind in ("json", "svg")]
+    taken = [path for path in files if path.exists()]
     if taken and not force:
         todo = "take another folder, or --force to overwrite"
-        raise InputError("the output exists", folder / f"{taken[0]}.json", todo)
+        raise InputError("the output exists", taken[0], todo)
+    _make(folder)
+
+
+def _make(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError("not a folder", folder, "name another")
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -134,6 +151,8 @@ def _call(words: Sequence[str], folder: Path, force: bool) -> str:
             caught.flush()
     finally:
         output.quiet, output.debug = quiet, debug
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     if code:
         raise SithctlError(f"a command failed ({code})", join(words))
     text: bytes = caught.buffer.getvalue()

@@ -116,12 +116,21 @@ def effect(
         "seed": seed,
         "overall": (overall := _overall(records, seed)),
     }
-    title = f"{model.name}: {len(records)} {group}s ablated, {len(pictures)} pictures"
+    title = f"{model.name}: {_number(records, group)} ablated, {_number(pictures, 'picture')}"
     tables = (_summary(overall, title), _heads(records), _table(records, group))
     return Evaluation("effect", header, tables, (NOTE.format(draws=draws, group=group),))
 
 
-def _check(model: Model, codes: Codes, pictures: Sequence[Batch], group: str) -> None:
+def _number(things: Sequence[Any], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def check_measurable(codes: Codes) -> None:
+    """Refuse codes that no picture can say anything of.
+
+    Raises:
+        InputError: of left vectors, or of a text tower.
+    """
     where = codes.model.name
     if codes.parameters.get("side") == "left":
         raise InputError(
@@ -129,6 +138,10 @@ def _check(model: Model, codes: Codes, pictures: Sequence[Batch], group: str) ->
         )
     if codes.architecture.get("tower", "vision") != "vision":
         raise InputError("codes of a text tower, which no image passes", where, "give the vision's")
+
+
+def _check(model: Model, codes: Codes, pictures: Sequence[Batch], group: str) -> None:
+    check_measurable(codes)
     if group not in GROUPS:
         raise InputError(f"no group {group}", None, f"one of {', '.join(GROUPS)}")
     if not pictures:

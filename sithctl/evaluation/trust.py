@@ -43,6 +43,8 @@ def report(trusted: Trust) -> Evaluation:
     notes = [STABILITY] if trusted.repeatable else [IMPORTED, UNTESTED]
     if trusted.codes.parameters["method"] in ("top-k", "nearest"):
         notes.append(ONE_BY_ONE)
+    elif trusted.codes.parameters["sparsity"] == 1 and trusted.repeatable:
+        notes.append(ALONE)
     tables = (_grades(trusted), _reasons(trusted), _heads(trusted), _explanations(trusted))
     return Evaluation("trust", header, tables, tuple(notes))
 
@@ -54,6 +56,10 @@ STABILITY = (
 ONE_BY_ONE = (
     "this method picks each concept for itself, whatever else is there: it is stable by nature, "
     "which says nothing for its explanations"
+)
+ALONE = (
+    "a single concept comes again wherever it is kept: with K 1 stability says nothing for "
+    "explanations"
 )
 UNTESTED = "stability is not tested, and no grade is better than B"
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from sithctl.kinds.base import (
     Array,
     Artefact,
@@ -57,6 +59,7 @@ class LayerCodes:
         always = (numbers(arrays[prefix + name]) for name in LAYER_CODES)
         graded = (arrays.get(prefix + name) for name in GRADING)
         found = cls(*always, *(None if column is None else numbers(column) for column in graded))
+        _check_finite({name: getattr(found, name) for name in FINITE})
         _check_grades(found)
         return found
 
@@ -69,10 +72,18 @@ LAYER_CODES = (
     "degenerate",
     "fidelity",
 )
+FINITE = ("coefficients", "singular_values")  # fidelity may be NaN: some read-outs have no inverse
 GRADING = ("grade", "reasons")
 GRADES = "ABCD"
 # What keeps an explanation from an A, bit by bit from the lowest.
 REASONS = ("degenerate", "unstable", "near-chance", "same-poles", "empty", "untested")
+
+
+def _check_finite(arrays: Mapping[str, Array]) -> None:
+    """Refuse NaN and infinities, which would pass for figures further on."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"NaN or infinite {name.replace('_', ' ')}")
 
 
 def _check_grades(codes: LayerCodes) -> None:
@@ -126,12 +137,14 @@ class Concepts:
 
     @classmethod
     def parse(cls, arrays: Mapping[str, Column]) -> Self:
+        vectors = numbers(arrays["concepts/vectors"])
+        _check_finite({"vectors of concepts": vectors})
         factors, sources = arrays.get("concepts/factors"), arrays.get("concepts/sources")
         details, thumbnails = arrays.get("concepts/details"), arrays.get("concepts/thumbnails")
         return cls(
             numbers(arrays["concepts/indices"]),
             texts(arrays["concepts/labels"]),
-            numbers(arrays["concepts/vectors"]),
+            vectors,
             None if factors is None else [json.loads(text) for text in texts(factors)],
             None if sources is None else texts(sources),
             None if details is None else texts(details),

@@ -52,6 +52,8 @@ def read_metadata(folder: Path, tables: list[Path], wanted: Wanted) -> Metadata:
     splits = False
     for path in tables:
         rows = guarded(path, _json_rows if path.suffix == ".jsonl" else _csv_rows)
+        if not rows:
+            raise InputError("the table has no rows", path, "list an image a row")
         columns = list(dict.fromkeys(name for row in rows for name in row))
         if SPLIT in columns:
             splits, rows = True, _of_split(rows, wanted, path)

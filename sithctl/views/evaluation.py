@@ -127,7 +127,9 @@ def cell(record: Record, column: Column) -> str:
     """One figure or text as people read it; an interval as its mean and bounds."""
     value, show = value_of(record, column), SHOW[column.show]
     if isinstance(value, dict):
-        return f"{show(value['mean'])} ({show(value['low'])}–{show(value['high'])})"
+        low, high = show(value["low"]), show(value["high"])
+        dash = " to " if {*low, *high} & {*"+−"} else "–"  # (−0.2–+0.1) would be a riddle
+        return f"{show(value['mean'])} ({low}{dash}{high})"
     return short_cell(record, column)
 
 
@@ -157,9 +159,9 @@ def _text(value: Any) -> str:
 SHOW: dict[str, Callable[[Any], str]] = {
     "text": _text,
     "count": lambda value: f"{value:,}",
-    "figure": lambda value: f"{value:.2f}".replace("-", "−"),
-    "fine": lambda value: f"{value:.4f}".replace("-", "−"),
-    "share": lambda value: f"{100 * value:.1f}%".replace("-", "−"),
-    "points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
+    "figure": lambda value: f"{value:z.2f}".replace("-", "−"),
+    "fine": lambda value: f"{value:z.4f}".replace("-", "−"),
+    "share": lambda value: f"{100 * value:z.1f}%".replace("-", "−"),
+    "points": lambda value: f"{100 * value:+z.1f}".replace("-", "−"),
     "flag": lambda value: "yes" if value else "no",
 }

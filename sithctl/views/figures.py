@@ -7,7 +7,7 @@ from typing import Any
 
 from sithctl.evaluation.charts import Chart, Series
 
-SIZE = (6.4, 4.0)  # inches
+SIZE = (7.6, 4.0)  # inches
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe & Ito's
 GREY = "#666666"
 
@@ -28,17 +28,18 @@ def as_svg(chart: Chart) -> str:
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
         (_bars if chart.categories else _curves)(axes, chart)
-        axes.legend(frameon=False, fontsize=9)
+        figure.legend(loc="outside right upper", frameon=False, fontsize=9)  # never on data
         buffer = StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "sithctl"})
     return buffer.getvalue()
 
 
 def _curves(axes: Any, chart: Chart) -> None:
-    colours = iter(COLOURS * len(chart.series))
+    measured = [series.name for series in chart.series if series.name not in chart.dashed]
+    own = dict(zip(measured, COLOURS * len(measured), strict=False))
     for series in chart.series:
         stated = series.name in chart.dashed
-        colour = GREY if stated else next(colours)
+        colour = own.get(_beside(series.name) if stated else series.name, GREY)
         style = "--" if stated else "o-"
         axes.plot(series.x, series.y, style, color=colour, markersize=4, label=series.name)
         if series.low:
@@ -49,6 +50,11 @@ def _curves(axes: Any, chart: Chart) -> None:
         ticks = sorted({x for series in chart.series for x in series.x})
         axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
         axes.minorticks_off()
+
+
+def _beside(name: str) -> str:
+    """The series that a stated one belongs to: ``colour`` of ``colour, as it is``."""
+    return name.partition(", ")[0]
 
 
 def _bars(axes: Any, chart: Chart) -> None:

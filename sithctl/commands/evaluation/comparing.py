@@ -35,7 +35,9 @@ MaxDropOpt = Annotated[
         "--max-drop", min=0.0, help="Exit 4 where a figure is lower than --against's by more."
     ),
 ]
-SeedOpt = Annotated[int, typer.Option("--seed", help="Of the bootstrap and of rendered scenes.")]
+SeedOpt = Annotated[
+    int, typer.Option("--seed", min=0, help="Of the bootstrap and of rendered scenes.")
+]
 
 
 def pictures(sources: list[str], context: typer.Context, **wanted: bool) -> list[Images]:

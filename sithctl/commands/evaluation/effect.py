@@ -93,6 +93,7 @@ def effect(
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target
+    from sithctl.evaluation.effect import check_measurable
     from sithctl.evaluation.effect import effect as task
     from sithctl.kinds import Codes
     from sithctl.models import load_encoder, open_model
@@ -105,6 +106,7 @@ def effect(
     if output not in (None, "-"):
         check_target(output, force)
     opened, found = open_model(model), load(source_or_pipe(codes, context), Codes)
+    check_measurable(found)
     check_codes(found, opened)  # before the model is loaded for them
     with console.working("loading the model"):
         encoder = load_encoder(model, device, dtype=dtype.value, batch_size=batch_size)

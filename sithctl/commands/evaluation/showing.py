@@ -22,7 +22,7 @@ class Format(StrEnum):
 FormatOpt = Annotated[
     Format, typer.Option("--format", help="table for people, json for scripts, with all records.")
 ]
-EvalSeedOpt = Annotated[int, typer.Option("--seed", help="Of what is drawn at random.")]
+EvalSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")]
 
 
 def show(evaluation: Evaluation, format: Format, target: str | None) -> None:  # noqa: A002
