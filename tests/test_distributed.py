@@ -49,7 +49,11 @@ def launched(*line: object) -> subprocess.Popen[str]:
 def said_of(process: subprocess.Popen[str], bound: float = PATIENCE) -> list[str]:
     """Its own lines on standard error, without the launcher's."""
     _, said = process.communicate(timeout=bound)
-    return [line for line in said.splitlines() if re.match(r"sithctl [a-z-]+:|note:", line)]
+    return [
+        line
+        for line in said.splitlines()
+        if re.match(r"sithctl [a-z-]+:|note:|[0-9,]+ scores", line)
+    ]
 
 
 def test_two_ranks_make_the_mean_of_one(tmp_path: Path, pictures: Path, run: Run) -> None:
@@ -70,11 +74,14 @@ def test_two_ranks_make_the_codes_of_one(tmp_path: Path, run: Run) -> None:
     save(encode_pool([f"red {i}" for i in range(40)], "scenes"), tmp_path / "pool.h5")
     save(svd(fold("scenes")), tmp_path / "spectra.safetensors")
     line = ["decompose", tmp_path / "spectra.safetensors", "--pool", tmp_path / "pool.h5"]
-    line += ["--layers", "0-5"]  # two blocks
+    line += ["--layers", "0-5", "--verbose"]  # two blocks
     process = launched(*line, "-o", tmp_path / "codes.h5")
-    assert said_of(process) == []
+    said = said_of(process)
     assert process.returncode == 0
-    assert run(*line, "-o", tmp_path / "one.h5").exit_code == 0
+    one = run(*line, "-o", tmp_path / "one.h5")
+    assert one.exit_code == 0
+    (scores,) = said  # of both ranks
+    assert " ".join(one.stderr.split()) == scores
     assert (tmp_path / "codes.h5").read_bytes() == (tmp_path / "one.h5").read_bytes()
 
 

@@ -12,10 +12,15 @@ from conftest import Run
 
 from sithctl.artifacts import load, save
 from sithctl.artifacts.store import intact
-from sithctl.kinds import Mean, Pool
+from sithctl.kinds import Mean, Pool, Spectra
+from sithctl.pursuit.search import Tally
+from sithctl.stages.blocks import done_at_once
+from sithctl.stages.decompose import Pursuit, decompose
 from sithctl.stages.fold import fold
+from sithctl.stages.options import Options
 from sithctl.stages.pool import encode_pool
 from sithctl.stages.svd import svd
+from sithctl.stages.task import pose
 
 WORDS = [f"{colour} {shape}" for colour in ("red", "blue", "green") for shape in "abcdefgh"]
 
@@ -75,6 +80,32 @@ def test_merged_shards_are_the_whole_byte_for_byte(
     merged = run("merge", *reversed(parts), "-o", tmp_path / "merged.h5")
     assert merged.exit_code == 0, merged.output
     assert (tmp_path / "merged.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_a_part_may_be_screened_and_another_not(folder: Path, tmp_path: Path, run: Run) -> None:
+    line = ["decompose", folder / "spectra.safetensors", "--pool", folder / "pool.h5"]
+    assert run(*line, "-o", tmp_path / "whole.h5").exit_code == 0
+    exact = [*line, "--exact", "--verbose", "--shard", "1/2"]
+    result = run(*exact, "-o", tmp_path / "1.h5")
+    assert "scores in float32" in result.stderr
+    assert run(*line, "--shard", "2/2", "-o", tmp_path / "2.h5").exit_code == 0
+    assert (
+        run("merge", tmp_path / "1.h5", tmp_path / "2.h5", "-o", tmp_path / "m.h5").exit_code == 0
+    )
+    assert (tmp_path / "m.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_blocks_are_screened_and_tallied_as_one(folder: Path) -> None:
+    spectra, pool = load(folder / "spectra.safetensors", Spectra), load(folder / "pool.h5", Pool)
+    task = pose(spectra, pool, None, [5], Options())
+    found: list[Tally] = []
+    screened, plain = (
+        done_at_once(Pursuit(task, rows=100, screen=screen, report=found.append))
+        for screen in (True, False)
+    )
+    scores = screened.layers[5].indices.size * len(pool.concepts)
+    assert [(tally.screened, tally.plain) for tally in found] == [(scores, 0), (0, scores)]
+    assert screened.digest == plain.digest == decompose(spectra, pool, layers=[5]).digest
 
 
 def test_a_part_has_its_own_batches_and_says_so(folder: Path, tmp_path: Path, run: Run) -> None:
