@@ -245,7 +245,7 @@ def test_a_picture_too_large_is_skipped_with_the_reason(
     images = open_images(str(pictures))
     assert len(list(images)) == 11
     assert images.skipped == ["03.png"]
-    assert images.reason == "2000 by 1501 pixels, more than 3 megapixels: scale it"
+    assert images.reasons == ["2000 by 1501 pixels, more than 3 megapixels: scale it"]
 
 
 def test_captions_are_one_line() -> None:

@@ -18,6 +18,7 @@ COMMANDS = [
     "encode-pool",
     "mean",
     "decompose",
+    "merge",
     "explain",
     "edit",
     "judge",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ def write_safetensors(
     tensor_file.write(path, numeric, {ATTRIBUTE: canonical(document)})
 
 
-def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> None:
+def write_hdf5(
+    path: Path | BytesIO, document: Mapping[str, Any], arrays: Mapping[str, Column]
+) -> None:
     import h5py
 
     text = h5py.string_dtype("utf-8")
@@ -45,6 +48,18 @@ def write_hdf5(path: Path, document: Mapping[str, Any], arrays: Mapping[str, Col
                 file.create_dataset(name, data=np.array(column, dtype=object), dtype=text)
             else:
                 file.create_dataset(name, data=column)
+
+
+def packed(document: Mapping[str, Any], arrays: Mapping[str, Column]) -> bytes:
+    """An HDF5 file in memory."""
+    buffer = BytesIO()
+    write_hdf5(buffer, document, arrays)
+    return buffer.getvalue()
+
+
+def unpacked(content: bytes) -> Parts:
+    """What ``packed`` packed."""
+    return _read_hdf5(BytesIO(content), only_document=False)
 
 
 def _ragged(blobs: Blobs) -> Array:
@@ -62,7 +77,7 @@ def _read_safetensors(path: Path, only_document: bool) -> Parts:
     return document, {name: tensor_file.array(path, place) for name, place in wanted.items()}
 
 
-def _read_hdf5(path: Path, only_document: bool) -> Parts:
+def _read_hdf5(path: Path | BytesIO, only_document: bool) -> Parts:
     import h5py
 
     arrays: dict[str, Column] = {}

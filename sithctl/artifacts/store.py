@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sithctl.artifacts.containers import read, write_hdf5, write_safetensors
 from sithctl.artifacts.streams import PIPE, readable, writable
 from sithctl.errors import InputError
-from sithctl.kinds import KINDS, SCHEMA, Artefact
+from sithctl.kinds import KINDS, SCHEMA, Artefact, Column
 from sithctl.kinds.base import digest_of
+from sithctl.kinds.shard import Columns, Part, Shard
 
 T = TypeVar("T", bound=Artefact)
 
+SHARD = "shard"  # a part's entry in the document, and the prefix of its columns
 MADE_BY = {
     "heads": "fold",
     "spectra": "svd",
@@ -24,7 +27,12 @@ MADE_BY = {
 
 
 def save(
-    artefact: Artefact, target: str | Path | None, *, times: dict[str, Any] | None = None
+    artefact: Artefact,
+    target: str | Path | None,
+    *,
+    times: dict[str, Any] | None = None,
+    shard: Shard | None = None,
+    seams: Columns | None = None,
 ) -> None:
     """Write an artefact to a path, or to standard output for ``-`` and None.
 
@@ -32,14 +40,21 @@ def save(
         artefact: what to write.
         target: where.
         times: what ``--history full`` adds to the last stage's entry.
+        shard: which part of a whole it is, where it is one.
+        seams: what a part brings to be joined with the others.
     """
     if times:
         *before, last = artefact.history
         artefact = artefact.with_history((*before, {**last, **times}))
-    document = {**artefact.document(), "digest": artefact.digest}
+    document, arrays = artefact.document(), artefact.arrays()
+    digest = artefact.digest
+    if shard is not None:
+        document[SHARD] = shard.document()
+        arrays |= {f"{SHARD}/{name}": column for name, column in (seams or {}).items()}
+        digest = digest_of(document, arrays)
     write = write_safetensors if artefact.container == "safetensors" else write_hdf5
     with writable(target) as path:
-        write(path, document, artefact.arrays())
+        write(path, {**document, "digest": digest}, arrays)
 
 
 def load(source: str | Path, kind: type[T], *, shown: str | None = None) -> T:
@@ -57,16 +72,47 @@ def load(source: str | Path, kind: type[T], *, shown: str | None = None) -> T:
     with readable(source) as path:
         document, arrays = read(path, shown)
     _check_kind(document, kind, shown)
-    try:
-        artefact = kind.from_parts(document, arrays)
-    except KeyError as error:
-        raise _damaged(kind, f"{error} is missing or wrong", shown) from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _damaged(kind, str(error), shown) from error
+    if SHARD in document:
+        what = "a part of a whole, which `sithctl info` shows"
+        raise InputError(what, shown, "join all parts with `sithctl merge`")
+    artefact = _made_of(document, arrays, kind, shown)
     # Trusted, not computed again: a pool can be gigabytes. `sithctl info --check` computes it.
     if isinstance(document.get("digest"), str):
         artefact.__dict__["digest"] = document["digest"]
     return artefact
+
+
+def load_part(source: str | Path) -> Part:
+    """Read a part of a whole, of any kind.
+
+    Raises:
+        InputError: the file is missing or damaged, or no part.
+    """
+    shown = shown_name(source)
+    with readable(source) as path:
+        document, arrays = read(path, shown)
+    if SHARD not in document or document["kind"] not in KINDS:
+        raise InputError("a whole, no part of one", shown, "give what --shard has written")
+    kind = KINDS[document["kind"]]
+    _check_kind(document, kind, shown)
+    mark = f"{SHARD}/"
+    seams = {n.removeprefix(mark): c for n, c in arrays.items() if n.startswith(mark)}
+    artefact = _made_of(document, arrays, kind, shown)
+    try:
+        return Part(artefact, Shard.parse(document[SHARD]), seams, shown)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(kind, f"shard {error}", shown) from error
+
+
+def _made_of(
+    document: dict[str, Any], arrays: Mapping[str, Column], kind: type[T], shown: str
+) -> T:
+    try:
+        return kind.from_parts(document, arrays)
+    except KeyError as error:
+        raise _damaged(kind, f"{error} is missing or wrong", shown) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _damaged(kind, str(error), shown) from error
 
 
 def _check_kind(document: dict[str, Any], kind: type[Artefact], shown: str) -> None:

@@ -83,17 +83,7 @@ class Chain:
         return facts
 
     def _model_digest(self) -> list[str]:
-        """Digests of the files that make the model what it is."""
-        place = BUNDLED.get(self.model, Path(self.model))
-        files: list[Path] = []
-        if not place.is_dir() or is_adapter(place):
-            found = locate(self.model)
-            place, files = found.weights, [] if found.adapter is None else _beside(found.adapter)
-        files = [f for f in (*files, *_beside(place)) if f.is_file()]
-        digests = [f"{f.name}:{file_digest(f)}" for f in files]
-        given = Path(self.model)
-        name = given.resolve().name if given.exists() else self.model
-        return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
+        return model_digest(self.model)
 
     def _recipe(self, layer: int) -> dict[str, Any]:
         pool = _bundled_files(self.model) if self.pool is None else [_file(self.pool)]
@@ -146,6 +136,20 @@ class Chain:
         concepts = read_texts([str(path)]).concepts
         recipe = {"model": self._model_digest(), "concepts": digest_of({}, {"concepts": concepts})}
         return cached("pool", recipe, Pool, lambda: _encode(concepts, None, self.model))
+
+
+def model_digest(model: str) -> list[str]:
+    """A model's name, and digests of the files that make it what it is."""
+    place = BUNDLED.get(model, Path(model))
+    files: list[Path] = []
+    if not place.is_dir() or is_adapter(place):
+        found = locate(model)
+        place, files = found.weights, [] if found.adapter is None else _beside(found.adapter)
+    files = [f for f in (*files, *_beside(place)) if f.is_file()]
+    digests = [f"{f.name}:{file_digest(f)}" for f in files]
+    given = Path(model)
+    name = given.resolve().name if given.exists() else model
+    return [name, *digests]  # the name is part of the result, and an OpenCLIP one the config
 
 
 def _beside(place: Path) -> list[Path]:

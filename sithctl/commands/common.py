@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sithctl.commands import ranks
 from sithctl.errors import SithctlError, UsageError
 from sithctl.views.console import output
 
@@ -20,9 +21,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 
 
+SPLIT = frozenset({"encode_pool", "mean", "decompose"})  # commands that torchrun's ranks share
+
+
 def command(function: Callable[..., None], group: str = "") -> Callable[..., None]:
     """Give a command ``--quiet`` and ``--debug``, and turn its failures into one line and an exit
     code. ``group`` stands before its name in errors."""
+    splits = function.__name__ in SPLIT and not group
     stage = f"{group} {function.__name__.strip('_').replace('_', '-')}".strip()
     signature = inspect.signature(function, eval_str=True)
     shared = {"quiet": Quiet, "debug": Debug}
@@ -37,7 +42,12 @@ def command(function: Callable[..., None], group: str = "") -> Callable[..., Non
         context = kwargs.get("context")
         if context is not None:  # whose own are still words, where ours are enums and paths
             context.params.update({k: v for k, v in kwargs.items() if k in context.params})
-        _guarded(stage, lambda: function(*args, **kwargs))
+
+        def work() -> None:
+            with ranks.together(splits):
+                function(*args, **kwargs)
+
+        _guarded(stage, work)
 
     parameters = [*signature.parameters.values(), *extra]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -59,8 +69,8 @@ def _guarded(stage: str, work: Callable[[], None]) -> None:
         # The reader has closed, as `head` does: end as quietly as other filters.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        output.error(stage, "interrupted")
+    except KeyboardInterrupt as error:
+        output.error(stage, str(error) or "interrupted")
         raise typer.Exit(130) from None
     except (typer.Exit, typer.Abort):
         raise

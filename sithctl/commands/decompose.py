@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sithctl.commands import ranks
 from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.options import (
     CodeBatchOpt,
@@ -26,6 +27,7 @@ from sithctl.commands.options import (
     PoleOpt,
     PoolOpt,
     RankOpt,
+    ShardOpt,
     Side,
     SideOpt,
     SparsityOpt,
@@ -35,8 +37,8 @@ from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from sithctl.kinds import Codes, Mean, Pool, Spectra
-    from sithctl.pursuit.search import Tally
     from sithctl.stages.options import Options
+    from sithctl.stages.task import Task
 
 SpectraArg = Annotated[str | None, typer.Argument(help="Spectra from `sithctl svd`; - is a pipe.")]
 ImportOpt = Annotated[
@@ -55,7 +57,16 @@ ExportOpt = Annotated[
     ),
 ]
 # What makes no difference to explanations that are made already.
-SELECTING = ("rank", "method", "sparsity", "coherence", "device", "batch_size", "exact")
+SELECTING = (
+    "rank",
+    "method",
+    "sparsity",
+    "coherence",
+    "device",
+    "batch_size",
+    "shard",
+    "exact",
+)
 
 
 @command
@@ -76,6 +87,7 @@ def decompose(
     export: ExportOpt = None,
     device: DeviceOpt = "cpu",
     batch_size: CodeBatchOpt = 1024,
+    shard: ShardOpt = None,
     exact: ExactOpt = False,
     verbose: VerboseOpt = False,
     output: OutOpt = None,
@@ -87,53 +99,79 @@ def decompose(
     The last four layers unless --layers says otherwise; both signs of every vector, because a head
     writes +v or −v depending on what it reads.
 
+    A run that was killed goes on where it was when the same command is given again. torchrun
+    shares the work out to its processes, --shard to machines. For a trial give --rank or --layers.
+
     Example: sithctl decompose spectra.safetensors --pool pool.h5 --mean mean.h5 -o codes.h5
     """
-    from sithctl.artifacts.streams import check_target
+    from sithctl.commands.writing import check_target, write
     from sithctl.stages.options import Options
 
     source = source_or_pipe(spectra, context)
+    for name in (source, pool, mean):
+        ranks.refuse_pipe(name)
     late = [f"--{n.replace('_', '-')}" for n in SELECTING if is_given(context, n)]
     if import_ and late:
         raise UsageError("what is imported is made already", None, f"leave out {', '.join(late)}")
+    if shard is not None and export is not None:
+        raise UsageError("--export of a part", shard, "leave out one of --export and --shard")
     if export is None or output is not None:
         check_target(output, force)
     options = Options(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
     from sithctl.artifacts import load
-    from sithctl.commands.writing import write
     from sithctl.kinds import Spectra
-    from sithctl.stages.decompose import decompose as stage
-    from sithctl.views.console import output as console
 
+    if ranks.rank() > 0 and (import_ or (export is not None and output is None)):
+        return  # nothing to share
     loaded = load(source, Spectra)
     concepts = load_pool(pool, loaded)
+    codes: Codes | None
     if import_:
         codes = _imported(import_, loaded, concepts, load_mean(mean), layers, options)
+        if export is None or output is not None:
+            write(codes, output, history)
     else:
-        tallies: list[Tally] = []
-        with console.progress("selecting concepts") as tell:
-            codes = stage(
-                loaded,
-                concepts,
-                load_mean(mean),
-                layers=layers,
-                options=options,
-                batch_size=batch_size,
-                device=device,
-                screen=False if exact else None,
-                progress=tell,
-                report=tallies.append,
-            )
-        if verbose:
-            console.note(tallies[0].summary())
-    if export is not None:
+        from sithctl.stages.task import pose
+
+        codes = _selected(pose(loaded, concepts, load_mean(mean), layers, options), context)
+    if export is not None and codes is not None:
         from sithctl.artifacts.decompositions import write_decompositions
 
         write_decompositions(codes, export, _dictionary(pool), force=force)
-    if export is None or output is not None:
-        write(codes, output, history)
+
+
+def _selected(task: Task, context: typer.Context) -> Codes | None:
+    """Write the codes of a task, but those for export alone; hand on those for export."""
+    from sithctl.commands.work import carry_out
+    from sithctl.pursuit.search import Tally
+    from sithctl.stages.blocks import Share, done_at_once
+    from sithctl.stages.decompose import Pursuit, rows_a_block
+    from sithctl.views.console import output as console
+
+    given = context.params
+    shards = Share.parse(given["shard"]).of if given["shard"] else 1
+    rows = rows_a_block(len(task.targets), shards)
+    device = ranks.device(given["device"])
+    screen = False if given["exact"] else None
+    alone = given["export"] is not None and given["output"] is None
+    tallies: list[Tally] = []
+
+    def report(tally: Tally) -> None:
+        tallies.extend([tally] if alone else ranks.words(tally))
+
+    with console.progress("selecting concepts") as tell:
+        job = Pursuit(task, given["batch_size"], device, tell, rows, screen, report)
+        if alone:
+            codes: Codes | None = done_at_once(job)
+        else:
+            blocks = carry_out(job, "decompose", context, {})
+            handed_on = given["export"] is not None and ranks.rank() == 0
+            codes = job.whole(blocks) if handed_on else None
+    if given["verbose"]:
+        console.note(sum(tallies, Tally()).summary())
+    return codes
 
 
 def _imported(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sithctl.commands import ranks
 from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.image_options import (
     BATCH,
@@ -15,13 +16,11 @@ from sithctl.commands.image_options import (
     DetailColumnOpt,
     IdColumnOpt,
     ImageColumnOpt,
-    LimitOpt,
     SeedOpt,
     SplitOpt,
     StreamingOpt,
     StrictOpt,
     ThumbnailsOpt,
-    note_skipped,
     open_source,
     refuse_options,
 )
@@ -35,6 +34,7 @@ from sithctl.commands.options import (
     ModelOpt,
     OutOpt,
     Precision,
+    ShardOpt,
     Storage,
     named_model,
 )
@@ -62,7 +62,12 @@ ConceptsOpt = Annotated[
     str | None, typer.Option("--concepts", help="Labels of --embeddings, one a line.")
 ]
 StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
-IMAGES_ALONE = (*WANTED, "no_thumbnails")
+EncodeLimitOpt = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="So many concepts or images at most, for a trial."),
+]
+IMAGES_ALONE = (*(name for name in WANTED if name != "limit"), "no_thumbnails")
+ENCODING = (*CHOOSING, *IMAGES_ALONE, "limit", "shard")
 
 
 @command
@@ -83,7 +88,7 @@ def encode_pool(
     detail_column: DetailColumnOpt = None,
     id_column: IdColumnOpt = None,
     streaming: StreamingOpt = False,
-    limit: LimitOpt = None,
+    limit: EncodeLimitOpt = None,
     seed: SeedOpt = 0,
     strict: StrictOpt = False,
     no_thumbnails: ThumbnailsOpt = False,
@@ -91,6 +96,7 @@ def encode_pool(
     device: DeviceOpt = "cpu",
     dtype: DtypeOpt = Precision.float32,
     batch_size: EncodeBatchOpt = 256,
+    shard: ShardOpt = None,
     output: OutOpt = None,
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
@@ -104,10 +110,12 @@ def encode_pool(
     in a .txt beside each image; in a data set's column; in a tar's .txt or .json members.
     Images pass 64 at a time unless --batch-size says otherwise.
 
+    A run that was killed goes on where it was when the same command is given again. torchrun
+    shares the work out to its processes, --shard to machines.
+
     Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
     """
-    from sithctl.artifacts.streams import check_target
-    from sithctl.commands.writing import write
+    from sithctl.commands.writing import check_target, write
     from sithctl.sources.open import is_images
 
     if (embeddings is None) != (concepts is None):
@@ -116,27 +124,34 @@ def encode_pool(
         if sources:
             todo = "give either SOURCE or --embeddings"
             raise UsageError("--embeddings leaves no SOURCE to encode", sources[0], todo)
-        refuse_options(context, (*CHOOSING, *IMAGES_ALONE), str(embeddings), "ready embeddings")
+        refuse_options(
+            context,
+            (*CHOOSING, *IMAGES_ALONE, "limit", "shard"),
+            str(embeddings),
+            "ready embeddings",
+        )
         check_target(output, force)
         write(_ready(embeddings, concepts, factors, model), output, history)
         return
     named = sources or [source_or_pipe(None, context)]
+    for name in named:
+        ranks.refuse_pipe(name)
     images = [source for source in named if is_images(source)]
     if images and len(named) > 1:
         raise UsageError("several sources, and images among them", images[0], "give it alone")
     if images:
         refuse_options(context, ("factors", *CHOOSING), images[0], "images, not a list of words")
         check_target(output, force)
-        write(_image_pool(images[0], context), output, history)
+        _image_pool(images[0], context)
         return
     refuse_options(context, IMAGES_ALONE, named[0], "words, not images")
     check_target(output, force)
-    write(_text_pool(named, context), output, history)
+    _text_pool(named, context)
 
 
-def _text_pool(sources: list[str], context: typer.Context) -> Pool:
-    from sithctl.stages.pool import check_templates
-    from sithctl.stages.pool import encode_pool as stage
+def _text_pool(sources: list[str], context: typer.Context) -> None:
+    from sithctl.commands.work import encode
+    from sithctl.stages.text_pool import TextPool, check_templates
     from sithctl.views.console import output as console
 
     given = context.params
@@ -144,21 +159,24 @@ def _text_pool(sources: list[str], context: typer.Context) -> Pool:
     check_templates(templates)
     lengths = (given["min_words"], given["max_words"])
     chosen = choose_texts(sources, given["factors"], given["exclude"], *lengths)
+    concepts, factors = chosen.concepts[: given["limit"]], chosen.factors
     encoder = _encoder(context, given["batch_size"])
     with console.progress("encoding concepts") as tell:
-        return stage(
-            chosen.concepts,
+        job = TextPool(
+            concepts,
             encoder,
-            factors=chosen.factors,
-            templates=templates,
-            selection=chosen.selection,
-            dtype=given["store"].value,
-            progress=tell,
+            None if factors is None else factors[: given["limit"]],
+            templates,
+            chosen.selection,
+            given["store"].value,
+            tell,
         )
+        encode(job, "encode-pool", context)
 
 
-def _image_pool(source: str, context: typer.Context) -> Pool:
-    from sithctl.stages.pool import encode_pool as stage
+def _image_pool(source: str, context: typer.Context) -> None:
+    from sithctl.commands.work import encode
+    from sithctl.stages.image_pool import ImagePool
     from sithctl.views.console import output as console
 
     given = context.params
@@ -166,15 +184,8 @@ def _image_pool(source: str, context: typer.Context) -> Pool:
     batch = given["batch_size"] if is_given(context, "batch_size") else BATCH
     encoder = _encoder(context, batch)
     with console.progress("encoding images") as tell:
-        pool = stage(
-            images,
-            encoder,
-            dtype=given["store"].value,
-            thumbnails=not given["no_thumbnails"],
-            progress=tell,
-        )
-    note_skipped(images, len(pool.concepts))
-    return pool
+        job = ImagePool(images, encoder, not given["no_thumbnails"], given["store"].value, tell)
+        encode(job, "encode-pool", context, images)
 
 
 def _encoder(context: typer.Context, batch_size: int) -> Encoder:
@@ -185,9 +196,8 @@ def _encoder(context: typer.Context, batch_size: int) -> Encoder:
         from sithctl.models import load_encoder
 
         name = named_model(given["model"])
-        return load_encoder(
-            name, given["device"], dtype=given["dtype"].value, batch_size=batch_size
-        )
+        device = ranks.device(given["device"])
+        return load_encoder(name, device, dtype=given["dtype"].value, batch_size=batch_size)
 
 
 def _ready(embeddings: Path, concepts: str, factors: Path | None, model: str | None) -> Pool:

@@ -40,7 +40,9 @@ IdColumnOpt = Annotated[
 StreamingOpt = Annotated[
     bool, typer.Option("--streaming", help="Read a data set of the hub as it arrives.")
 ]
-LimitOpt = Annotated[int | None, typer.Option("--limit", min=1, help="So many images at most.")]
+LimitOpt = Annotated[
+    int | None, typer.Option("--limit", min=1, help="So many images at most, for a trial.")
+]
 SeedOpt = Annotated[int, typer.Option("--seed", help="Of the rendered scenes.")]
 StrictOpt = Annotated[
     bool, typer.Option("--strict", help="Stop at an unreadable image, not skip it.")
@@ -105,11 +107,11 @@ def refuse_options(context: typer.Context, names: tuple[str, ...], source: str, 
         raise UsageError(why, source, f"leave out {', '.join(given)}")
 
 
-def note_skipped(images: Images, read: int) -> None:
+def note_skipped(skipped: Sequence[tuple[str, str]], read: int) -> None:
     """Say how many images were left out, and what ailed the first."""
-    skipped = images.skipped
     if skipped:
+        name, reason = skipped[0]
         output.note(
             f"note: {len(skipped)} of {len(skipped) + read} images could not be read and were "
-            f"skipped, the first: {skipped[0]} ({images.reason})"
+            f"skipped, the first: {name} ({reason})"
         )

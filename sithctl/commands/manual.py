@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import typer
@@ -54,7 +55,9 @@ def _paragraphs(text: str) -> list[str]:
     lines: list[str] = []
     for block in re.split(r"\n\s*\n", text.strip()):
         flat = " ".join(block.split())
-        if flat.startswith("Example: "):
+        if block.strip(" ").startswith("\b"):  # as it stands: a script
+            lines += [".PP", ".nf", *map(roff, dedent(block.partition("\n")[2]).split("\n")), ".fi"]
+        elif flat.startswith("Example: "):
             lines += [".SH EXAMPLE", ".nf", roff(flat.removeprefix("Example: ")), ".fi"]
         else:
             lines += [".PP", roff(flat)]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import ranks
 from sithctl.commands.common import command, source_or_pipe
 from sithctl.commands.image_options import (
     IMAGES_HELP,
@@ -17,7 +18,6 @@ from sithctl.commands.image_options import (
     SplitOpt,
     StreamingOpt,
     StrictOpt,
-    note_skipped,
     open_source,
     refuse_options,
 )
@@ -31,6 +31,7 @@ from sithctl.commands.options import (
     ModelOpt,
     OutOpt,
     Precision,
+    ShardOpt,
     named_model,
 )
 from sithctl.errors import UsageError
@@ -44,7 +45,7 @@ EmbeddingOpt = Annotated[
 ]
 
 
-FORWARD = ("device", "dtype", "batch_size")  # of a model's forward pass
+FORWARD = ("device", "dtype", "batch_size", "shard")  # of a model's forward pass
 
 
 @command
@@ -62,16 +63,19 @@ def mean(
     device: DeviceOpt = "cpu",
     dtype: DtypeOpt = Precision.float32,
     batch_size: EncodeBatchOpt = 64,
+    shard: ShardOpt = None,
     output: OutOpt = None,
     force: ForceOpt = False,
     history: HistoryOpt = HistoryDetail.plain,
 ) -> None:
     """Take the mean of unit-norm image features: what all images of the model share.
 
+    A run that was killed goes on where it was when the same command is given again. torchrun
+    shares the work out to its processes, --shard to machines.
+
     Example: sithctl mean photos/ --model ./clip -o mean.h5
     """
-    from sithctl.artifacts.streams import check_target
-    from sithctl.commands.writing import write
+    from sithctl.commands.writing import check_target, write
 
     if source is not None and embedding is not None:
         todo = "give either SOURCE or --embedding"
@@ -85,9 +89,11 @@ def mean(
         write(ready_mean(read_embeddings(embedding, 1), model=model), output, history)
         return
     from sithctl.sources.open import is_images
+    from sithctl.stages.mean import ImageMean
     from sithctl.stages.mean import mean as stage
 
     named = source_or_pipe(source, context)
+    ranks.refuse_pipe(named)
     if named == "-" or (Path(named).is_file() and not is_images(named)):
         refuse_options(context, (*WANTED, *FORWARD, "model"), named, "a pool, encoded already")
         check_target(output, force)
@@ -96,14 +102,14 @@ def mean(
 
         write(stage(load(named, Pool)), output, history)
         return
+    from sithctl.commands.work import encode
     from sithctl.models import load_encoder
     from sithctl.views.console import output as console
 
     check_target(output, force)
     images = open_source(named, context, captions=False)
     with console.working("loading the model"):
-        encoder = load_encoder(named_model(model), device, dtype=dtype.value, batch_size=batch_size)
+        own = ranks.device(device)
+        encoder = load_encoder(named_model(model), own, dtype=dtype.value, batch_size=batch_size)
     with console.progress("encoding images") as tell:
-        result = stage(images, encoder, progress=lambda done, _: tell(done, images.count))
-    note_skipped(images, result.count)
-    write(result, output, history)
+        encode(ImageMean(images, encoder, tell), "mean", context, images)

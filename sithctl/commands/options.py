@@ -92,6 +92,10 @@ CodeBatchOpt = Annotated[
     int,
     typer.Option("--batch-size", min=1, help="Vectors in one product; changes speed alone."),
 ]
+ShardOpt = Annotated[
+    str | None,
+    typer.Option("--shard", help="This part alone, as in 3/16; `sithctl merge` joins all."),
+]
 ExactOpt = Annotated[
     bool,
     typer.Option(

@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "decompose",
         "Explain singular vectors as sparse, non-negative combinations of concepts.",
     ),
+    "merge": (
+        "merge",
+        "Join the parts that encode-pool, mean or decompose made with --shard.",
+    ),
     "explain": (
         "explain",
         "Show what heads mean: each singular vector's concepts, for both of its signs.",

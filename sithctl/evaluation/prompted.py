@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sithctl.stages.pool import PLACE
+from sithctl.stages.text_pool import PLACE
 
 EncodeText = Callable[[list[str]], Tensor]
 

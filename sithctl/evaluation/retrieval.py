@@ -110,7 +110,8 @@ def _see(sources: Sequence[Images], encoders: Sequence[Encoder], tell: Tell) -> 
 
 
 def _unpaired(source: Images) -> InputError:
-    what = f"the image {source.skipped[0]} cannot be read ({source.reason})"
+    name, reason = source.left_out[0]
+    what = f"the image {name} cannot be read ({reason})"
     return InputError(what, source.name, "leave its row out of both --data and --unsafe")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +16,13 @@ from sithctl.evaluation.results import Tell, untold
 from sithctl.kinds import CaptionedImage, Factors
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
-from sithctl.stages.batches import batches, nothing
+from sithctl.stages.batches import nothing
 
 if TYPE_CHECKING:
     from sithctl.sources.images import Images
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +70,20 @@ def see(
             known.append(item.factors or {})
             yield tuple(encoder.prepare(item.image) for encoder in encoders)
 
-    for batch in batches(prepared(), min(encoder.batch_size for encoder in encoders)):
+    for batch in _batches(prepared(), min(encoder.batch_size for encoder in encoders)):
         for encoder, rows, pictures in zip(
             encoders, features, zip(*batch, strict=True), strict=True
         ):
             rows.append(unit(encoder.encode_prepared(pictures), encoder))
         progress(len(captions), images.count)
     if not captions:
-        raise nothing(images)
+        raise nothing(images, images.left_out)
     return Seen(captions, known, [torch.cat(rows) for rows in features])
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch
 
 
 def unit(features: Tensor, encoder: Encoder) -> Tensor:

@@ -16,7 +16,7 @@ from sithctl.evaluation.seen import Seen, see, unit, with_words
 from sithctl.evaluation.tallies import FIGURE, tallies
 from sithctl.kinds import Array, ClassNames
 from sithctl.models import Encoder
-from sithctl.stages.pool import check_templates
+from sithctl.stages.text_pool import check_templates
 
 if TYPE_CHECKING:
     from sithctl.sources.images import Images

@@ -9,7 +9,7 @@ from sithctl.kinds.base import SCHEMA, Array, Artefact, Blobs, Column, History, 
 from sithctl.kinds.codes import Codes, Concepts, LayerCodes
 from sithctl.kinds.delta import Delta
 from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
-from sithctl.kinds.images import CaptionedImage, ClassNames
+from sithctl.kinds.images import Arrival, CaptionedImage, ClassNames
 from sithctl.kinds.plan import Change, Plan
 from sithctl.kinds.pool import Factors, Mean, Pool
 from sithctl.kinds.readout import Readout, Step
@@ -22,6 +22,7 @@ __all__ = [
     "KINDS",
     "SCHEMA",
     "Array",
+    "Arrival",
     "Artefact",
     "Blobs",
     "CaptionedImage",

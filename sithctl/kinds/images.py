@@ -31,6 +31,23 @@ class CaptionedImage:
     factors: Factors | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """One place of a source of images, whether its picture was read or not.
+
+    Attributes:
+        said: what the source says of it without reading it: id, captions, factors.
+        item: the picture; None where it was not asked for, or could not be read.
+        id: names it within its source.
+        reason: why it could not be read; empty where it was, or was not asked for.
+    """
+
+    said: str
+    item: CaptionedImage | Image | None
+    id: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class ClassNames:
     """What classes are called.

@@ -115,7 +115,7 @@ class Mean(Artefact):
     @property
     def mean(self) -> Array:
         """(features,) float32."""
-        return (self.sum / self.count).astype(np.float32)
+        return (self.sum / max(1, self.count)).astype(np.float32)  # a part may have no images
 
     def arrays(self) -> dict[str, Column]:
         return {"sum": self.sum, "count": np.int64(self.count), "mean": self.mean}  # type: ignore[dict-item]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
-from sithctl.models.device import check_device
+from sithctl.models.device import Memory, check_device
 from sithctl.models.locate import Location, locate
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Encoder(ABC):
         trims: whether a batch of texts may be cut to its longest: exact where attention is
             causal, and taken only where a probe shows it to be.
         truncated: how many texts so far were longer than the context.
+        memory: how many of a batch the device takes at a time.
     """
 
     has_text = True
@@ -47,6 +49,7 @@ class Encoder(ABC):
         self.batch_size = batch_size
         self.trims = False
         self.truncated = 0
+        self.memory = Memory()
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Features of texts, in their order: (n, features) float32."""
@@ -56,13 +59,14 @@ class Encoder(ABC):
             )
         tokens, lengths = self._tokenise(texts)
         order = sorted(range(len(texts)), key=lambda i: lengths[i])
-        parts: list[Tensor] = []
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+
+        def forward(start: int, size: int) -> Tensor:
+            rows = order[start : start + size]
             longest = max(lengths[i] for i in rows) if self.trims else None
             batch = {name: t[rows, :longest].to(self.device) for name, t in tokens.items()}
-            parts.append(self._text_features(batch))
-        features = torch.cat(parts).float().cpu()
+            return self._text_features(batch)
+
+        features = self._in_batches(forward, len(order)).float().cpu()
         result = torch.empty_like(features)
         result[torch.tensor(order)] = features
         return result
@@ -77,16 +81,30 @@ class Encoder(ABC):
 
     def encode_prepared(self, pictures: Sequence[Batch]) -> Tensor:
         """Features of what ``prepare`` gave, in their order: (n, features) float32."""
-        parts: list[Tensor] = []
-        for start in range(0, len(pictures), self.batch_size):
-            some = pictures[start : start + self.batch_size]
+
+        def forward(start: int, size: int) -> Tensor:
+            some = pictures[start : start + size]
             batch = {name: torch.cat([picture[name] for picture in some]) for name in some[0]}
-            parts.append(self._features_of(batch))
-        return torch.cat(parts)
+            return self._features_of(batch)
+
+        return self._in_batches(forward, len(pictures))
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """Features of pictures that are preprocessed already: (n, 3, H, W) → (n, features)."""
-        parts = [self._features_of({"pixel_values": p}) for p in pixels.split(self.batch_size)]
+
+        def forward(start: int, size: int) -> Tensor:
+            return self._features_of({"pixel_values": pixels[start : start + size]})
+
+        return self._in_batches(forward, len(pixels))
+
+    def _in_batches(self, forward: Callable[[int, int], Tensor], n: int) -> Tensor:
+        """``forward(start, size)`` of n rows, a batch at a time, or what memory there is takes."""
+        parts: list[Tensor] = []
+        start = 0
+        while start < n:
+            size = min(self.batch_size, n - start)
+            parts.append(self.memory.within(partial(forward, start), size))
+            start += len(parts[-1])
         return torch.cat(parts)
 
     @torch.inference_mode()

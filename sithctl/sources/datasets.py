@@ -81,6 +81,9 @@ class Dataset(Images):
         if i < 0:
             raise empty(self.name)
 
+    def stamp(self) -> Any:
+        return getattr(self.rows, "_fingerprint", None)  # the library's own, of a data set on disk
+
     def entries(self) -> Iterator[Entry]:
         for i, row in enumerate(_arriving(self.rows, self.name)):
             image = row[self.wanted.image_column]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sithctl.errors import InputError
 from sithctl.kinds import Factors
-from sithctl.sources.images import SUFFIXES, Entry, Images, Wanted, missing_caption
+from sithctl.sources.images import SUFFIXES, Entry, Images, Wanted, missing_caption, stamp_of
 from sithctl.sources.listings import Listing, listed, listing_of, visible
 from sithctl.sources.metadata import NUMBERED, Said, several_splits
 from sithctl.sources.pixels import decode
@@ -56,6 +56,9 @@ class Folder(Images):
             self.attributes = _attributes(ids, listing, folder)
         super().__init__(name, len(self.ids), wanted)
         self.folder, self.said = folder, said
+
+    def stamp(self) -> str:
+        return stamp_of(self.folder / name for name in self.ids)
 
     def entries(self) -> Iterator[Entry]:
         for name in self.ids:

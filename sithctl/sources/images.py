@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isnan
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
 
 from sithctl.errors import InputError
-from sithctl.kinds import CaptionedImage, Factors
+from sithctl.kinds import Arrival, CaptionedImage, Factors
+from sithctl.kinds.base import canonical
 from sithctl.sources.pixels import as_rgb
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
@@ -73,7 +76,7 @@ class Images(ABC):
         name: of the source.
         count: how many there are to read; 0 where only reading tells.
         skipped: the ids of those that could not be read, known after reading.
-        reason: why the first of them could not.
+        reasons: why each of them could not.
         uses: which fields of ``Wanted``, beside those that all sources use, change what is read.
         attributes: by column the values that there may be, in their order where the source tells
             it, else none; empty where attributes are not wanted.
@@ -87,38 +90,64 @@ class Images(ABC):
     def __init__(self, name: str, count: int, wanted: Wanted) -> None:
         self.name, self.count, self.wanted = name, count, wanted
         self.skipped: list[str] = []
-        self.reason = ""
+        self.reasons: list[str] = []
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
         """What there is to read, in order, no more than ``wanted.limit``."""
 
+    def stamp(self) -> Any:
+        """What changes when the source does, as far as that is seen without reading it, for work
+        that is taken up again; None where nothing is."""
+        return None
+
     def values(self, column: str) -> set[str] | None:
         """The values of an attribute that there are; None where only reading pictures tells."""
         return None
 
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """What could not be read, and why."""
+        return list(zip(self.skipped, self.reasons, strict=True))
+
     def __iter__(self) -> Iterator[CaptionedImage]:
+        for arrival in self.arrivals():
+            if isinstance(arrival.item, CaptionedImage):
+                yield arrival.item
+
+    def arrivals(self, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[Arrival]:
+        """Every place of the source in order, with its picture where that is wanted.
+
+        Args:
+            wanted: whether to read the picture at a place, from 0.
+        """
         self.skipped.clear()
-        self.reason = ""
-        waiting: deque[tuple[Entry, Future[Image.Image]]] = deque()
+        self.reasons.clear()
+        waiting: deque[tuple[Entry, Future[Image.Image] | None]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
-                for entry in self.entries():
+                for place, entry in enumerate(self.entries()):
                     self._check(entry)
-                    waiting.append((entry, pool.submit(_rgb, entry.read)))
+                    reading = pool.submit(_rgb, entry.read) if wanted(place) else None
+                    waiting.append((entry, reading))
                     if len(waiting) > AHEAD:
-                        yield from self._taken(*waiting.popleft())
+                        yield self._arrival(*waiting.popleft())
                 while waiting:
-                    yield from self._taken(*waiting.popleft())
+                    yield self._arrival(*waiting.popleft())
             finally:
                 for _, future in waiting:
-                    future.cancel()
+                    if future is not None:
+                        future.cancel()
 
     def _check(self, entry: Entry) -> None:
         if self.wanted.captions and not entry.caption:
             raise missing_caption(entry.id, self.name)
 
-    def _taken(self, entry: Entry, future: Future[Image.Image]) -> Iterator[CaptionedImage]:
+    def _arrival(self, entry: Entry, future: Future[Image.Image] | None) -> Arrival:
+        name = storable(entry.id)
+        said = canonical([name, entry.caption, entry.detail, entry.factors])
+        if future is None:
+            return Arrival(said, None, name)
         try:
             image = future.result()
         except InputError:
@@ -127,11 +156,24 @@ class Images(ABC):
             if self.wanted.strict:
                 what = f"the image {entry.id} cannot be read ({_first_line(error)})"
                 raise InputError(what, self.name, "leave out --strict to skip it") from error
-            self.reason = self.reason or storable(_first_line(error))
-            self.skipped.append(storable(entry.id))
-            return
-        name = storable(entry.id)
-        yield CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
+            reason = storable(_first_line(error))
+            self.skipped.append(name)
+            self.reasons.append(reason)
+            return Arrival(said, None, name, reason)
+        item = CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
+        return Arrival(said, item, name)
+
+
+def stamp_of(files: Iterable[Path]) -> str:
+    """A digest of files' sizes and times, which change when a file does."""
+    state = hashlib.sha256()
+    for path in files:
+        try:
+            status = path.stat()
+            state.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        except OSError:
+            state.update(b"none\n")
+    return state.hexdigest()[:32]
 
 
 def missing_caption(

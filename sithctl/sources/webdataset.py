@@ -20,6 +20,7 @@ from sithctl.sources.images import (
     Wanted,
     missing_caption,
     one_line,
+    stamp_of,
 )
 from sithctl.sources.pixels import decode
 
@@ -44,6 +45,9 @@ class WebDataset(Images):
     def __init__(self, source: str, wanted: Wanted) -> None:
         self.shards = shards(source)
         super().__init__(Path(source).name, wanted.limit or 0, wanted)
+
+    def stamp(self) -> str:
+        return stamp_of(self.shards)
 
     def entries(self) -> Iterator[Entry]:
         done = 0

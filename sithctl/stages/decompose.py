@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
-from sithctl.kinds import (
-    Array,
-    Blobs,
-    Codes,
-    Concepts,
-    LayerCodes,
-    LayerSpectra,
-    Mean,
-    Pool,
-    Spectra,
-    entry,
-)
-from sithctl.models.device import check_device
-from sithctl.models.readout import centred_features
+from sithctl.kinds import Codes, Mean, Pool, Spectra
+from sithctl.kinds.base import numbers
+from sithctl.kinds.shard import Block, Columns
+from sithctl.models.device import Memory, check_device
 from sithctl.pursuit import SparseCodes, sparse_code
 from sithctl.pursuit.coding import BATCH, Report
-from sithctl.stages.centring import centre_pool
-from sithctl.stages.fidelity import fidelity
-from sithctl.stages.fitting import check_pool, mean_vector, resolve_mean
+from sithctl.pursuit.search import Tally
+from sithctl.stages.answer import answer
+from sithctl.stages.blocks import Wanted, counts, done_at_once, made, rows_of
 from sithctl.stages.options import Options
-from sithctl.stages.vectors import Shape, chosen_layers, vectors_of
+from sithctl.stages.task import Task, pose
 
-T = TypeVar("T")
+ROWS = 1024  # vectors a block: all the work on them is lost when a run is killed
 
 
 def decompose(
@@ -70,27 +62,8 @@ def decompose(
         InputError: a pool or a mean of another model, no mean where one is needed, NaN values,
             or numbers out of range.
     """
-    options = options or Options()
-    check_device(device, double=True)
-    task = pose(spectra, pool, mean, layers, options)
-    if options.sparsity > len(task.dictionary):
-        raise InputError(
-            f"the pool has {len(task.dictionary)} concepts, fewer than the sparsity "
-            f"{options.sparsity}",
-            pool.model.name,
-            "lower --sparsity or give a larger pool",
-        )
-    result = code(
-        task.targets,
-        task.dictionary,
-        options,
-        batch_size=batch_size,
-        device=device,
-        screen=screen,
-        progress=progress,
-        report=report,
-    )
-    return answer(task, result, options.document())
+    task = pose(spectra, pool, mean, layers, options or Options())
+    return done_at_once(Pursuit(task, batch_size, device, progress, screen=screen, report=report))
 
 
 def code(
@@ -120,157 +93,110 @@ def code(
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be explained, and by what.
+class Pursuit:
+    """A task's explanations, so many vectors at a time.
 
     Attributes:
-        mean: the one that is used; None for none.
-        layers: chosen, ascending.
-        mu: (features,) float64, μ.
-        dictionary: (M, features) float32, unit rows.
-        pool_mean: (features,) float32.
-        vectors: (n, width) float64, of all layers, heads, ranks and poles in this order.
-        shapes: each layer's heads and rank.
-        targets: (n, features) float64, p̂.
+        task: what to explain, and by what.
+        batch_size: vectors in one product; the result does not depend on it.
+        device: where the pursuit runs.
+        progress: called with (steps done, steps in all).
+        rows: vectors a block; the result does not depend on it, either.
+        screen: as in ``sparse_code``; nor on this.
+        report: called after the last block with what was scored how often, here and now.
     """
 
-    spectra: Spectra
-    pool: Pool
-    mean: Mean | None
-    options: Options
-    layers: list[int]
-    mu: Tensor
-    dictionary: Tensor
-    pool_mean: Array
-    vectors: Tensor
-    shapes: list[Shape]
-    targets: Tensor
+    task: Task
+    batch_size: int = BATCH
+    device: str = "cpu"
+    progress: Callable[[int, int], None] | None = None
+    rows: int = ROWS
+    screen: bool | None = None
+    report: Report | None = None
 
+    def __post_init__(self) -> None:
+        check_device(self.device, double=True)
+        sparsity, concepts = self.task.options.sparsity, len(self.task.dictionary)
+        if sparsity > concepts:
+            raise InputError(
+                f"the pool has {concepts} concepts, fewer than the sparsity {sparsity}",
+                self.task.pool.model.name,
+                "lower --sparsity or give a larger pool",
+            )
 
-def pose(
-    spectra: Spectra,
-    pool: Pool,
-    mean: Mean | Literal["none"] | None,
-    layers: str | int | Sequence[int] | None,
-    options: Options,
-) -> Task:
-    """Check that spectra, pool and mean fit together, and read the vectors out."""
-    check_pool(spectra, pool)
-    resolved = resolve_mean(spectra, pool, mean)
-    mu = mean_vector(resolved, spectra.readout.features)
-    chosen = chosen_layers(spectra, layers)
-    dictionary, pool_mean = centre_pool(pool.embeddings)
-    vectors, shapes = vectors_of(spectra, chosen, options)
-    targets = centred_features(vectors, spectra.readout, mu)
-    return Task(
-        spectra,
-        pool,
-        resolved,
-        options,
-        chosen,
-        mu,
-        dictionary,
-        pool_mean,
-        vectors,
-        shapes,
-        targets,
-    )
+    @property
+    def recipe(self) -> dict[str, Any]:
+        mean = self.task.mean
+        return {
+            "spectra": self.task.spectra.digest,
+            "pool": self.task.pool.digest,
+            "mean": mean.digest if mean else None,
+            "layers": self.task.layers,
+            "rows": self.rows,
+            **self.task.options.document(),
+        }
 
+    def blocks(self, wanted: Wanted) -> Iterator[Block]:
+        """Which concepts with which coefficients, of so many vectors a block."""
+        targets, memory = self.task.targets, Memory()
+        dictionary: Tensor | None = None
+        tallies: list[Tally] = []
+        for number, start in enumerate(range(0, len(targets), self.rows)):
+            columns: Columns | None = None
+            if wanted(number):
+                if dictionary is None:  # all of it, once, and only where there is work left
+                    dictionary = self.task.dictionary.to(self.device)
+                some = targets[start : start + self.rows]
+                pursue = partial(self._codes, some, dictionary, start, tallies.append)
+                codes = memory.within(pursue, min(self.batch_size, len(some)))
+                columns = {name: t.numpy() for name, t in vars(codes).items()}
+                columns["start"] = np.array([start])
+            yield Block(number, "", columns)
+        if self.report is not None:
+            self.report(sum(tallies, Tally()))
 
-def answer(
-    task: Task,
-    result: SparseCodes,
-    parameters: dict[str, object],
-    inputs: Mapping[str, str] | None = None,
-) -> Codes:
-    """Codes of a task from the explanations of its n vectors.
+    def _codes(
+        self, targets: Tensor, dictionary: Tensor, before: int, report: Report, batch_size: int
+    ) -> SparseCodes:
+        def tell(done: int, total: int) -> None:
+            if self.progress is not None:
+                n = len(self.task.targets)
+                self.progress(total * before + done * len(targets), total * n)
 
-    Args:
-        task: from ``pose``.
-        result: (n, K) indices and coefficients, by descending coefficient.
-        parameters: how they were made, for the file and its history.
-        inputs: digests of what else they were made from.
-    """
-    spectra, pool, mean = task.spectra, task.pool, task.mean
-    figures = fidelity(
-        task.vectors, task.targets, result, task.dictionary, spectra.readout, task.mu
-    )
-    digests = {
-        "spectra": spectra.digest,
-        "pool": pool.digest,
-        "mean": mean.digest if mean else None,
-        **(inputs or {}),
-    }
-    before = (*spectra.history, *pool.history, *(mean.history if mean else ()))
-    history = (
-        *(stage for i, stage in enumerate(before) if stage not in before[:i]),  # a pool's own mean
-        entry("decompose", {"layers": task.layers, **parameters}, digests),
-    )
-    return Codes(
-        spectra.model,
-        history,
-        spectra.architecture,
-        {"plain": spectra.plain, **parameters},
-        _layer_codes(spectra, task.layers, task.shapes, result, figures, task.options),
-        _used_concepts(pool, task.dictionary, result.indices),
-        task.mu.float().numpy(),
-        task.pool_mean,
-        spectra.readout,
-    )
-
-
-def _layer_codes(
-    spectra: Spectra,
-    layers: list[int],
-    shapes: list[Shape],
-    result: SparseCodes,
-    figures: Tensor,
-    options: Options,
-) -> dict[int, LayerCodes]:
-    codes: dict[int, LayerCodes] = {}
-    start, poles, k = 0, len(options.poles), options.sparsity
-    for layer, (heads, rank) in zip(layers, shapes, strict=True):
-        rows = slice(start, start + heads * rank * poles)
-        start = rows.stop
-        spectrum = spectra.layers[layer]
-        codes[layer] = LayerCodes(
-            result.indices[rows].reshape(heads, rank, poles, k).numpy(),
-            result.coefficients[rows].reshape(heads, rank, poles, k).numpy(),
-            np.ascontiguousarray(spectrum.singular_values[:, :rank]),
-            _energy(spectrum)[:, :rank].astype(np.float32),
-            _degenerate(spectrum, options.degenerate_gap)[:, :rank],
-            figures[rows].float().reshape(heads, rank, poles, 3).numpy(),
+        tell(0, self.task.options.sparsity)
+        return code(
+            targets,
+            dictionary,
+            self.task.options,
+            batch_size=batch_size,
+            device=self.device,
+            screen=self.screen,
+            progress=tell,
+            report=report,
         )
-    return codes
+
+    def whole(self, blocks: Sequence[Block], *, part: bool = False) -> Codes:
+        """Codes with indices and coefficients (heads, rank, poles, K) a layer; in a ``part``
+        other parts' vectors have no concepts."""
+        n, k = len(self.task.targets), self.task.options.sparsity
+        indices = torch.full((n, k), -1)
+        coefficients, residual = torch.zeros(n, k), torch.zeros(n)
+        for columns in made(blocks):
+            start = int(numbers(columns["start"])[0])
+            rows = slice(start, start + len(columns["indices"]))
+            indices[rows] = torch.from_numpy(columns["indices"])
+            coefficients[rows] = torch.from_numpy(columns["coefficients"])
+            residual[rows] = torch.from_numpy(columns["residual_norm"])
+        # Fidelity of all at once, parts too: so that its products are of the same shapes.
+        result = SparseCodes(indices, coefficients, residual)
+        return answer(self.task, result, self.task.options.document())
+
+    def seams(self, blocks: Sequence[Block]) -> Columns:
+        """Which vectors: the first and the number of each block."""
+        done = made(blocks)
+        return {"rows": counts(done, "indices"), "starts": rows_of(done, "start")}
 
 
-def _energy(spectrum: LayerSpectra) -> Array:
-    squares = spectrum.singular_values.astype(np.float64) ** 2
-    total = squares.sum(1, keepdims=True)
-    return np.divide(squares, total, out=np.zeros_like(squares), where=total > 0)
-
-
-def _degenerate(spectrum: LayerSpectra, gap: float) -> Array:
-    """(heads, head_dim) bool: within ``gap`` of a neighbour's σ, vectors are interchangeable."""
-    sigma = spectrum.singular_values.astype(np.float64)
-    near = sigma[:, :-1] - sigma[:, 1:] <= gap * sigma[:, :-1]
-    nothing = np.zeros((len(sigma), 1), dtype=bool)
-    return np.hstack([near, nothing]) | np.hstack([nothing, near])
-
-
-def _used_concepts(pool: Pool, dictionary: Tensor, indices: Tensor) -> Concepts:
-    used = indices[indices >= 0].unique()
-    rows = used.tolist()
-    return Concepts(
-        used.numpy(),
-        [pool.concepts[i] for i in rows],
-        dictionary[used].numpy(),
-        _chosen(pool.factors, rows),
-        _chosen(pool.sources, rows),
-        _chosen(pool.detail_captions, rows),
-        None if pool.thumbnails is None else Blobs(pool.thumbnails[i] for i in rows),
-    )
-
-
-def _chosen(column: list[T] | None, rows: list[int]) -> list[T] | None:
-    return None if column is None else [column[i] for i in rows]
+def rows_a_block(vectors: int, shards: int) -> int:
+    """How many vectors a block has: fewer where there would not be one for every shard."""
+    return min(ROWS, max(1, -(-vectors // shards)))

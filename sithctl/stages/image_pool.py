@@ -3,34 +3,143 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from sithctl.kinds import Array, Blobs, CaptionedImage, Factors, Identity, Pool, entry
-from sithctl.kinds.base import canonical
+from sithctl.kinds import Blobs, CaptionedImage, Identity, Pool, entry
+from sithctl.kinds.base import blobs, canonical
+from sithctl.kinds.shard import Block, Columns
 from sithctl.models import Encoder
 from sithctl.models.encoders import Batch
 from sithctl.models.opening import feature_space
-from sithctl.stages.batches import batches, nothing, skipped
+from sithctl.stages.batches import (
+    Content,
+    Picture,
+    content_of,
+    nothing,
+    picture_batches,
+    picture_seams,
+    shown_digest,
+    skipped,
+    skipped_of,
+)
+from sithctl.stages.blocks import Wanted, done_at_once, made, rows_of, texts_of
 
 THUMBNAIL = 96  # pixels of the longer side at most
 QUALITY = 75
 
 
-@dataclass
-class _Columns:
-    """What a pool keeps of its images, growing by a batch at a time."""
+class _Taken(NamedTuple):
+    """What is left of a picture: what the pool keeps of it, and what the model takes."""
 
-    ids: list[str] = field(default_factory=list)
-    captions: list[str] = field(default_factory=list)
-    details: list[str | None] = field(default_factory=list)
-    factors: list[Factors | None] = field(default_factory=list)
-    thumbnails: Blobs = field(default_factory=Blobs)
-    features: list[Array] = field(default_factory=list)
+    id: str
+    caption: str
+    detail: str
+    factors: str
+    thumbnail: bytes
+    prepared: Batch
+
+
+@dataclass(frozen=True)
+class ImagePool:
+    """Captioned images to encode; of a batch only what the model takes is in memory at a time.
+
+    Attributes:
+        images: pictures with captions; what the source could not read is named in the history.
+        encoder: of the model to be explained.
+        thumbnails: keep a small JPEG of each.
+        dtype: of the stored embeddings.
+        progress: called with (images done, images in all or 0) after every batch.
+    """
+
+    images: Iterable[CaptionedImage]
+    encoder: Encoder
+    thumbnails: bool = True
+    dtype: str = "float32"
+    progress: Callable[[int, int], None] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        name, arithmetic = self.encoder.location.name, self.encoder.arithmetic
+        told = {"model": name, "dtype": self.dtype, "arithmetic": arithmetic}
+        return {**told, "thumbnails": self.thumbnails}
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        size = self.encoder.batch_size
+        return {**self.parameters, "batch size": size, "device": self.encoder.device.type}
+
+    def blocks(self, wanted: Wanted) -> Iterator[Block]:
+        """A batch a block: a row an image, what was skipped, and a digest of the pictures."""
+        content = Content()
+        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
+
+        def take(place: int, item: Picture) -> _Taken:
+            assert isinstance(item, CaptionedImage)
+            if self.progress and place % size == 0:
+                self.progress(place, total)
+            content.add(place, _signature(item))
+            factors = "" if item.factors is None else canonical(item.factors)
+            small = thumbnail(item.image) if self.thumbnails else b""
+            said = (item.id, item.caption, item.detail or "", factors)
+            return _Taken(*said, small, self.encoder.prepare(item.image))
+
+        for batch in picture_batches(self.images, size, wanted, take):
+            columns = self._columns(batch.taken) if batch.wanted else None
+            yield batch.block(columns and {**columns, "content": content.column()})
+            content = Content()
+            if self.progress and batch.wanted:
+                done = (batch.number + 1) * size
+                self.progress(min(done, total) if total else done, total)
+
+    def _columns(self, taken: list[_Taken]) -> Columns:
+        rows = np.zeros((0, 0), dtype=self.dtype)
+        if taken:
+            features = self.encoder.encode_prepared([one.prepared for one in taken])
+            rows = features.numpy().astype(self.dtype)
+        return {
+            "embeddings": rows,
+            "sources": [one.id for one in taken],
+            "concepts": [one.caption for one in taken],
+            "details": [one.detail for one in taken],
+            "factors": [one.factors for one in taken],
+            "thumbnails": Blobs(one.thumbnail for one in taken),
+        }
+
+    def whole(self, blocks: Sequence[Block], *, part: bool = False) -> Pool:
+        """A pool of modality ``image`` with embeddings (M, features), un-normalised.
+
+        Raises:
+            InputError: no image could be read.
+        """
+        done, left_out = made(blocks), skipped_of(made(blocks))
+        ids, details = texts_of(done, "sources"), texts_of(done, "details")
+        if not (ids or part):
+            raise nothing(self.images, left_out)
+        factors = [json.loads(text) for text in texts_of(done, "factors") if text]
+        location = self.encoder.location
+        parameters = self.parameters | skipped([name for name, _ in left_out])
+        return Pool(
+            Identity(location.name, feature_space(location)),
+            (entry("encode-pool", parameters, {"images": shown_digest(content_of(done))}),),
+            rows_of(done, "embeddings"),
+            texts_of(done, "concepts"),
+            factors if len(factors) == len(ids) else None,
+            "image",
+            ids,
+            details if any(details) or part else None,
+            Blobs(b for c in done for b in blobs(c["thumbnails"])) if self.thumbnails else None,
+        )
+
+    def seams(self, blocks: Sequence[Block]) -> Columns:
+        """Rows by block, what was skipped, and the digest of the pictures."""
+        return picture_seams(made(blocks))
 
 
 def encode_image_pool(
@@ -41,70 +150,8 @@ def encode_image_pool(
     dtype: str = "float32",
     progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Encode captioned images; of a batch only what the model takes is in memory at a time.
-
-    Args:
-        images: pictures with captions; what the source could not read is named in the history.
-        encoder: of the model to be explained.
-        thumbnails: keep a small JPEG of each.
-        dtype: of the stored embeddings.
-        progress: called with (images done, images in all or 0) after every batch.
-
-    Returns:
-        A pool of modality ``image`` with embeddings (M, features), un-normalised.
-
-    Raises:
-        InputError: no image could be read.
-    """
-    name = encoder.location.name
-    space = feature_space(encoder.location)
-    columns, content = _Columns(), hashlib.sha256()
-
-    def prepared() -> Iterator[Batch]:
-        """Each picture is let go before the next: a batch of them could fill the memory."""
-        for item in images:
-            content.update(_signature(item))
-            _keep(columns, item, thumbnails)
-            yield encoder.prepare(item.image)
-
-    for batch in batches(prepared(), encoder.batch_size):
-        columns.features.append(encoder.encode_prepared(batch).numpy().astype(dtype))
-        if progress:
-            progress(len(columns.ids), getattr(images, "count", 0))
-    if not columns.ids:
-        raise nothing(images)
-    parameters = {"model": name, "dtype": dtype, "arithmetic": encoder.arithmetic}
-    made = entry(
-        "encode-pool",
-        {**parameters, "thumbnails": thumbnails, **skipped(images)},
-        {"images": content.hexdigest()[:32]},
-    )
-    return _pool(columns, Identity(name, space), made, thumbnails)
-
-
-def _pool(columns: _Columns, identity: Identity, made: dict[str, object], thumbnails: bool) -> Pool:
-    factors = [f for f in columns.factors if f is not None]
-    details = [d or "" for d in columns.details]
-    return Pool(
-        identity,
-        (made,),
-        np.concatenate(columns.features),
-        columns.captions,
-        factors if len(factors) == len(columns.ids) else None,
-        "image",
-        columns.ids,
-        details if any(details) else None,
-        columns.thumbnails if thumbnails else None,
-    )
-
-
-def _keep(columns: _Columns, item: CaptionedImage, thumbnails: bool) -> None:
-    columns.ids.append(item.id)
-    columns.captions.append(item.caption)
-    columns.details.append(item.detail)
-    columns.factors.append(item.factors)
-    if thumbnails:
-        columns.thumbnails.append(thumbnail(item.image))
+    """Encode captioned images: see ``ImagePool``."""
+    return done_at_once(ImagePool(images, encoder, thumbnails, dtype, progress))
 
 
 def _signature(item: CaptionedImage) -> bytes:

@@ -12,8 +12,9 @@ from sithctl.errors import InputError
 from sithctl.kinds import Array, Codes, Mean, Pool, Spectra
 from sithctl.kinds.base import digest_of
 from sithctl.pursuit import SparseCodes
-from sithctl.stages.decompose import answer, pose
+from sithctl.stages.answer import answer
 from sithctl.stages.options import Options
+from sithctl.stages.task import pose
 
 Explained = tuple[Array, Array]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sithctl.kinds import Array, Codes, Concepts
+from sithctl.kinds import Array, Codes, Concepts, LayerCodes
 from sithctl.kinds.base import Blobs
 
 
@@ -22,13 +22,17 @@ def joined(parts: Sequence[Codes]) -> Codes:
         parts: of one model, pool and mean; at least one.
     """
     layers = {n: values for part in parts for n, values in part.layers.items()}
-    known = {int(i): (p, k) for p in parts for k, i in enumerate(p.concepts.indices)}
-    used = sorted({int(i) for v in layers.values() for i in np.unique(v.indices) if i >= 0})
     identity = replace(
         parts[0].model, layers={n: d for p in parts for n, d in p.model.layers.items()}
     )
-    places = [known[i] for i in used]
-    return replace(parts[0], model=identity, layers=layers, concepts=_concepts(used, places))
+    return replace(parts[0], model=identity, layers=layers, concepts=used_concepts(parts, layers))
+
+
+def used_concepts(parts: Sequence[Codes], layers: Mapping[int, LayerCodes]) -> Concepts:
+    """The concepts that some layers use, as parts know them."""
+    known = {int(i): (p, k) for p in parts for k, i in enumerate(p.concepts.indices)}
+    used = sorted({int(i) for v in layers.values() for i in np.unique(v.indices) if i >= 0})
+    return _concepts(used, [known[i] for i in used])
 
 
 def _concepts(used: list[int], places: list[tuple[Codes, int]]) -> Concepts:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,23 @@ from PIL import Image
 from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Identity, Mean, Pool, entry
 from sithctl.kinds.base import digest_of
+from sithctl.kinds.shard import Block, Columns
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
 from sithctl.models.locate import locate
 from sithctl.models.opening import feature_space
-from sithctl.stages.batches import batches, nothing, skipped
+from sithctl.stages.batches import (
+    Content,
+    Picture,
+    content_of,
+    nothing,
+    picture_batches,
+    picture_seams,
+    shown_digest,
+    skipped,
+    skipped_of,
+)
+from sithctl.stages.blocks import Wanted, done_at_once, made, rows_of
 
 
 def mean(
@@ -48,30 +61,89 @@ def mean(
             )
         return mean_of_pool(images)
     encoder = load_encoder(model) if isinstance(model, str) else model
-    name = encoder.location.name
-    identity = Identity(name, feature_space(encoder.location))
-    total: torch.Tensor | None = None
-    count, content = 0, hashlib.sha256()
+    return done_at_once(ImageMean(images, encoder, progress))
 
-    def prepared() -> Iterator[Batch]:
-        """Each picture is let go before the next: a batch of them could fill the memory."""
-        for image in _pictures(images):
-            content.update(f"{image.size}".encode())
-            content.update(image.tobytes())
-            yield encoder.prepare(image)
 
-    for batch in batches(prepared(), encoder.batch_size):
-        features = F.normalize(encoder.encode_prepared(batch).double(), dim=-1).sum(0)
-        total = features if total is None else total + features
-        count += len(batch)
-        if progress:
-            progress(count, 0)
-    if total is None:
-        raise nothing(images)
-    parameters = {"model": name, "arithmetic": encoder.arithmetic}
-    parameters |= skipped(images)
-    history = (entry("mean", parameters, {"images": content.hexdigest()[:32]}),)
-    return Mean(identity, history, total.numpy(), count)
+@dataclass(frozen=True)
+class ImageMean:
+    """Images whose features' mean is to be taken.
+
+    Attributes:
+        images: pictures, with or without captions.
+        encoder: of the model.
+        progress: called with (images done, images in all or 0) after every batch.
+    """
+
+    images: Iterable[Image.Image] | Iterable[CaptionedImage]
+    encoder: Encoder
+    progress: Callable[[int, int], None] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"model": self.encoder.location.name, "arithmetic": self.encoder.arithmetic}
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        size = self.encoder.batch_size
+        return {**self.parameters, "batch size": size, "device": self.encoder.device.type}
+
+    def blocks(self, wanted: Wanted) -> Iterator[Block]:
+        """A batch a block: its sum and count, what was skipped, and a digest of the pictures."""
+        content = Content()
+        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
+
+        def take(place: int, item: Picture) -> Batch:
+            image = item.image if isinstance(item, CaptionedImage) else item
+            if self.progress and place % size == 0:
+                self.progress(place, total)
+            content.add(place, f"{image.size}".encode() + image.tobytes())
+            return self.encoder.prepare(image)
+
+        for batch in picture_batches(self.images, size, wanted, take):
+            columns = self._columns(batch.taken) if batch.wanted else None
+            yield batch.block(columns and {**columns, "content": content.column()})
+            content = Content()
+            if self.progress and batch.wanted:
+                done = (batch.number + 1) * size
+                self.progress(min(done, total) if total else done, total)
+
+    def _columns(self, pictures: list[Batch]) -> Columns:
+        if not pictures:
+            return {"sums": np.zeros((0, 0))}
+        features = F.normalize(self.encoder.encode_prepared(pictures).double(), dim=-1)
+        return {"sums": features.sum(0, keepdim=True).numpy()}
+
+    def whole(self, blocks: Sequence[Block], *, part: bool = False) -> Mean:
+        """The sum (features,) float64 and the count.
+
+        Raises:
+            InputError: no image could be read.
+        """
+        done, left_out = made(blocks), skipped_of(made(blocks))
+        sums = rows_of(done, "sums")
+        if not (len(sums) or part):
+            raise nothing(self.images, left_out)
+        location = self.encoder.location
+        parameters = self.parameters | skipped([name for name, _ in left_out])
+        return Mean(
+            Identity(location.name, feature_space(location)),
+            (entry("mean", parameters, {"images": shown_digest(content_of(done))}),),
+            added_up(sums),
+            int(rows_of(done, "read").sum()),
+        )
+
+    def seams(self, blocks: Sequence[Block]) -> Columns:
+        """Every batch's sum, what was skipped, and the digest of the pictures."""
+        done = made(blocks)
+        return {"sums": rows_of(done, "sums"), **picture_seams(done)}
+
+
+def added_up(sums: Array) -> Array:
+    """The sum of batches' sums (n, features), one after another: of floats, the order counts."""
+    total = np.zeros(sums.shape[1])
+    for row in sums:
+        total += row
+    return total
 
 
 def mean_of_pool(pool: Pool) -> Mean:
@@ -102,10 +174,3 @@ def ready_mean(vector: Array, *, model: str | None = None) -> Mean:
     content = digest_of({}, {"embedding": total})
     history = (entry("mean", {"model": identity.name}, {"embedding": content}),)
     return Mean(identity, history, total, 1)
-
-
-def _pictures(
-    images: Iterable[Image.Image] | Iterable[CaptionedImage],
-) -> Iterator[Image.Image]:
-    for item in images:
-        yield item.image if isinstance(item, CaptionedImage) else item

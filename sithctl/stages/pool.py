@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from sithctl.errors import InputError, UsageError
+from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.locate import locate
 from sithctl.models.opening import feature_space
+from sithctl.stages.blocks import done_at_once
 from sithctl.stages.image_pool import encode_image_pool
-
-CHUNK = 8192  # texts between two words to the progress bar
-PLACE = "{}"  # where a template takes the concept
+from sithctl.stages.text_pool import TextPool, check_templates
 
 
 def encode_pool(
@@ -62,51 +55,8 @@ def encode_pool(
             concepts, encoder, thumbnails=thumbnails, dtype=dtype, progress=progress
         )
     labels = [str(concept) for concept in concepts]
-    return _text_pool(labels, encoder, factors, templates, selection or {}, dtype, progress)
-
-
-def _text_pool(
-    labels: list[str],
-    encoder: Encoder,
-    factors: list[Factors] | None,
-    templates: Sequence[str],
-    selection: Mapping[str, Any],
-    dtype: str,
-    progress: Callable[[int, int], None] | None,
-) -> Pool:
-    if not labels:
-        raise InputError("no concepts", None, "give at least one")
-    name = encoder.location.name
-    identity = Identity(name, feature_space(encoder.location))
-    encoder.truncated = 0
-    texts = len(labels) * max(1, len(templates))
-    parts, done = [], 0
-    for start in range(0, len(labels), CHUNK):
-        chunk = labels[start : start + CHUNK]
-        parts.append(_embed(chunk, encoder, templates).numpy())
-        done += len(chunk) * max(1, len(templates))
-        if progress:
-            progress(done, texts)
-    if encoder.truncated:
-        warnings.warn(
-            f"{encoder.truncated} of {texts} {'texts' if templates else 'concepts'} are longer "
-            "than the model's context and were cut",
-            stacklevel=2,
-        )
-    known = digest_of({"factors": factors}, {"concepts": labels})
-    parameters: dict[str, Any] = {
-        "model": name,
-        "dtype": dtype,
-        "arithmetic": encoder.arithmetic,
-    }
-    parameters |= {"templates": list(templates)} if templates else {}
-    parameters |= selection
-    return Pool(
-        identity,
-        (entry("encode-pool", parameters, {"concepts": known}),),
-        np.concatenate(parts).astype(dtype),
-        labels,
-        factors,
+    return done_at_once(
+        TextPool(labels, encoder, factors, templates, selection or {}, dtype, progress)
     )
 
 
@@ -116,29 +66,6 @@ def _is_images(
     return not isinstance(concepts, Sequence) or any(
         isinstance(concept, CaptionedImage) for concept in concepts
     )
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Refuse a template that has no place for the concept."""
-    for template in templates:
-        if PLACE not in template:
-            raise UsageError(
-                "a template without a place for the concept",
-                template,
-                f'write it as in "a photo of {PLACE}"',
-            )
-
-
-def _embed(concepts: list[str], encoder: Encoder, templates: Sequence[str]) -> Tensor:
-    """(n, features): the concepts as they are, or the mean over their unit-norm templates."""
-    if not templates:
-        return encoder.encode_text(concepts)
-    total = torch.zeros((), dtype=torch.float64)
-    for template in templates:
-        # Not format(): a concept or a template may have other braces.
-        sentences = [template.replace(PLACE, concept) for concept in concepts]
-        total = total + F.normalize(encoder.encode_text(sentences).double(), dim=-1)
-    return (total / len(templates)).float()
 
 
 def ready_pool(

@@ -6,21 +6,39 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from sithctl.views.text import printable
 
 Tell = Callable[[int, int], None]
+
+
+class Pace(ProgressColumn):
+    """How many a second so far, and how long the rest will take at that rate."""
+
+    def render(self, task: Task) -> Text:
+        done, seconds = task.completed - task.fields.get("base", 0), task.fields.get("at")
+        if done <= 0 or not seconds:
+            return Text()
+        rate = done / seconds
+        shown = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+        if task.total is not None:
+            since = (task.elapsed or seconds) - seconds  # between two words of the work's
+            left = max(0.0, (task.total - task.completed) / rate - since)
+            shown += f", {timedelta(seconds=round(left))} left"
+        return Text(shown, style="progress.data.speed")
 
 
 class Output:
@@ -34,6 +52,11 @@ class Output:
     def __init__(self) -> None:
         self.quiet = False
         self.debug = False
+        self._muted = False
+
+    def mute(self) -> None:
+        """Say nothing at all from now on: another process of the same run does."""
+        self._muted = True
 
     def text(self, text: str) -> None:
         """Data: as it is in a pipe or a file, in UTF-8; without control codes on a terminal."""
@@ -56,7 +79,7 @@ class Output:
 
     def note(self, message: str) -> None:
         """A word beside the data; silent with ``--quiet``."""
-        if not self.quiet:
+        if not (self.quiet or self._muted):
             Console(stderr=True, highlight=False).print(Text(printable(message), style="dim"))
 
     def told(self, command: str) -> None:
@@ -67,6 +90,8 @@ class Output:
 
     def error(self, stage: str, message: str) -> None:
         """One line, never wrapped."""
+        if self._muted:
+            return
         line = printable(" ".join(message.split()))
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             Text.assemble((f"sithctl {stage}:" if stage else "sithctl:", "bold red"), " ", line)
@@ -76,7 +101,7 @@ class Output:
     def working(self, label: str) -> Iterator[None]:
         """A spinner on standard error, where that is a terminal, for what cannot be counted."""
         console = Console(stderr=True)
-        if self.quiet or not console.is_terminal:
+        if self.quiet or self._muted or not console.is_terminal:
             yield
             return
         with console.status(label):
@@ -84,22 +109,33 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Tell]:
-        """A bar on standard error: the body calls what it is given with (done, total), total 0
-        where it is unknown. Nothing is shown where standard error is no terminal."""
+        """A bar on standard error: the body calls what it is given with (done, total), first as
+        it begins, total 0 where it is unknown. Nothing is shown where standard error is no
+        terminal."""
         console = Console(stderr=True)
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            Pace(),
             console=console,
             transient=True,
-            disable=self.quiet or not console.is_terminal,
+            disable=self.quiet or self._muted or not console.is_terminal,
         )
         with bar:
             task = bar.add_task(label, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total or None)
+            begun = False
+
+            def tell(done: int, total: int) -> None:
+                nonlocal begun
+                if not begun:  # what an earlier run has done says nothing of this one's pace
+                    bar.reset(task, completed=done, total=total or None, base=done)
+                    begun = True
+                at = bar.tasks[0].elapsed
+                bar.update(task, completed=done, total=total or None, at=at)
+
+            yield tell
 
 
 output = Output()

@@ -150,5 +150,5 @@ def _pictures(source: str, context: typer.Context, encoder: Encoder) -> list[Bat
         for item in images:
             pictures.append(encoder.prepare(item.image))
             tell(len(pictures), images.count)
-    note_skipped(images, len(pictures))
+    note_skipped(images.left_out, len(pictures))
     return pictures

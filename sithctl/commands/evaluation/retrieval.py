@@ -95,5 +95,5 @@ def retrieval(
             progress=tell,
         )
     for source in sources:
-        note_skipped(source, result.header["pictures"])
+        note_skipped(source.left_out, result.header["pictures"])
     show(result, format, output)

@@ -95,7 +95,7 @@ def zero_shot(
     from sithctl.artifacts.streams import check_target
     from sithctl.evaluation.zero_shot import zero_shot as task
     from sithctl.sources.classes import read_classes
-    from sithctl.stages.pool import check_templates
+    from sithctl.stages.text_pool import check_templates
     from sithctl.views.console import output as console
 
     check_templates(template or [])
@@ -116,5 +116,5 @@ def zero_shot(
             seed=seed,
             progress=tell,
         )
-    note_skipped(images, result.header["pictures"])
+    note_skipped(images.left_out, result.header["pictures"])
     show(result, format, output)
