@@ -167,9 +167,9 @@ def test_commands_are_told_on_one_line_each(
 ) -> None:
     """Broken in two, a line that is copied is two commands."""
     monkeypatch.setenv("COLUMNS", "40")
-    line = "$ sithctl " + " ".join(f"--option {i}" for i in range(20))
-    output.step(line)
-    assert capsys.readouterr().err == f"{line}\n"
+    line = "sithctl " + " ".join(f"--option {i}" for i in range(20))
+    output.told(line)
+    assert capsys.readouterr().err == f"$ {line}\n"
 
 
 def test_an_interrupted_command_interrupts_the_experiment(
