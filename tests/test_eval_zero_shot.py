@@ -497,3 +497,12 @@ def test_a_table_without_rows_says_so(run: Run, tmp_path: Path) -> None:
     result = run("eval", "zero-shot", "--data", str(tmp_path / "metadata.csv"))
     assert result.exit_code == 3
     assert "the table has no rows" in result.stderr
+
+
+@pytest.mark.parametrize("task", ["zero-shot", "retrieval"])
+def test_a_report_may_go_to_a_terminal(task: str, shell) -> None:
+    """It is text, unlike what stages write: not to be refused as binary data."""
+    data = {"zero-shot": "scenes:spurious", "retrieval": "scenes:safe"}[task]
+    result = shell(f"script -qec 'sithctl eval {task} --data {data} --limit 8' /dev/null")
+    assert result.returncode == 0, result.stdout.decode()
+    assert b"binary" not in result.stdout

@@ -14,7 +14,7 @@ from sithctl.commands.evaluation.comparing import (
     models,
     pictures,
 )
-from sithctl.commands.evaluation.showing import Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import Format, FormatOpt, check_report, show
 from sithctl.commands.image_options import (
     BATCH,
     CaptionColumnOpt,
@@ -77,11 +77,10 @@ def retrieval(
 
     Example: sithctl eval retrieval --data scenes:safe --unsafe scenes:hazard --limit 500
     """
-    from sithctl.artifacts.streams import check_target
     from sithctl.evaluation.retrieval import retrieval as task
     from sithctl.views.console import output as console
 
-    check_target(output, force)
+    check_report(output, force)
     sources = pictures([data, *([unsafe] if unsafe else [])], context, captions=True)
     both = models(context, model)
     with console.progress("encoding pictures") as tell:

@@ -25,6 +25,14 @@ FormatOpt = Annotated[
 EvalSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn at random.")]
 
 
+def check_report(target: str | None, force: bool) -> None:
+    """Refuse a report's target before any work is done for it; text may go to a terminal."""
+    from sithctl.artifacts.streams import check_target
+
+    if target not in (None, "-"):
+        check_target(target, force)
+
+
 def show(evaluation: Evaluation, format: Format, target: str | None) -> None:  # noqa: A002
     """Print an evaluation or write it to a file; then end with 4 where it failed.
 

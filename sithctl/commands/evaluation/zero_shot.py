@@ -14,7 +14,7 @@ from sithctl.commands.evaluation.comparing import (
     models,
     pictures,
 )
-from sithctl.commands.evaluation.showing import Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import Format, FormatOpt, check_report, show
 from sithctl.commands.image_options import (
     BATCH,
     ImageColumnOpt,
@@ -92,14 +92,13 @@ def zero_shot(
 
     Example: sithctl eval zero-shot ./edited --data scenes:spurious --against scenes
     """
-    from sithctl.artifacts.streams import check_target
     from sithctl.evaluation.zero_shot import zero_shot as task
     from sithctl.sources.classes import read_classes
     from sithctl.stages.text_pool import check_templates
     from sithctl.views.console import output as console
 
     check_templates(template or [])
-    check_target(output, force)
+    check_report(output, force)
     names = read_classes(classes) if classes is not None else None
     (images,) = pictures([data], context, attributes=True)
     both = models(context, model)
