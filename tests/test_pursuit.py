@@ -18,8 +18,10 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.pursuit import METHODS, sparse_code
 from sithctl.pursuit import certify as certify_module
+from sithctl.pursuit import dictionary as dictionary_module
 from sithctl.pursuit import screen as screen_module
 from sithctl.pursuit import search as search_module
+from sithctl.pursuit.dictionary import Held, ready
 from sithctl.pursuit.nnls import nnls
 
 
@@ -31,6 +33,22 @@ def centred(rows: Tensor) -> Tensor:
 def unit(n: int, d: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return F.normalize(torch.randn(n, d, generator=generator), dim=-1)
+
+
+class Read:
+    """Rows that are not in memory: no tensor of them can be had."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self._rows = rows
+        self.shape: tuple[int, ...] = tuple(rows.shape)
+        self.device = rows.device
+
+    def block(self, rows: slice) -> Tensor:
+        assert 0 <= rows.start < rows.stop <= len(self._rows)
+        return self._rows[rows].clone()
+
+    def take(self, indices: Tensor) -> Tensor:
+        return self._rows[indices]
 
 
 def dense(indices: Tensor, coefficients: Tensor, size: int) -> Tensor:
@@ -154,7 +172,9 @@ def hard_rows(n: int, d: int, kind: str, seed: int) -> Tensor:
     if kind == "near ties":
         return F.normalize(rows[:1] + 1e-7 * rows, dim=1)
     if kind == "cones":
-        return F.normalize(rows[torch.randint(0, 2, (n,), generator=generator)] + 0.02 * rows)
+        return F.normalize(
+            rows[torch.randint(0, min(2, n), (n,), generator=generator)] + 0.02 * rows
+        )
     if kind == "norms":
         return rows * 10.0 ** torch.randint(-30, 19, (n, 1), generator=generator)
     if kind == "tiny":
@@ -182,10 +202,11 @@ KINDS = ["plain", "duplicates", "near ties", "cones", "norms", "tiny", "huge", "
     batch=st.integers(1, 20),
     block=st.sampled_from([50, 4000]),
     held=st.sampled_from([1, 10_000]),
+    read=st.booleans(),
 )
 def test_the_best_are_those_of_float64(
     seed: int, kind: str, n: int, m: int, d: int, k: int, power: int, screen: bool, batch: int,
-    block: int, held: int,
+    block: int, held: int, read: bool,
 ) -> None:  # fmt: skip
     """The k best that are not taken, by exact score and then by index, each time."""
     dictionary = hard_rows(m, d, kind, seed)
@@ -199,10 +220,12 @@ def test_the_best_are_those_of_float64(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search_module, "SCORES", block)
         patch.setattr(search_module, "PAIRS", held)
-        ready = search_module.prepare(dictionary, n, screen)
-        best, _ = search_module.best_concepts(queries, ready, k, taken, batch_size=batch)
+        patch.setattr(dictionary_module, "READ", block)
+        rows = Read(dictionary) if read else Held(dictionary)
+        made = search_module.prepare(rows, n, screen, hold=not read)
+        best, _ = search_module.best_concepts(queries, made, k, taken, batch_size=batch)
     rows, columns = torch.meshgrid(torch.arange(n), torch.arange(m), indexing="ij")
-    flat = certify_module.exact_scores(queries, dictionary, rows.flatten(), columns.flatten())
+    flat = certify_module.exact_scores(queries, Held(dictionary), rows.flatten(), columns.flatten())
     scores = flat.view(n, m)
     for row in range(n):
         left = [i for i in range(m) if i not in taken[row].tolist()]
@@ -220,10 +243,10 @@ def test_the_best_are_those_of_float64(
 )
 def test_no_score_is_wrong_by_more_than_its_bound(seed: int, kind: str, n: int, d: int) -> None:
     dictionary, queries = hard_rows(200, d, kind, seed), unit(n, d, seed + 1).double()
-    for ready in (search_module.prepare(dictionary, n, True), screen_module.scorable(
-        dictionary, torch.float32)):  # fmt: skip
-        scan = screen_module.Scan(queries, ready, 1, torch.zeros(n, 0, dtype=torch.long))
-        scores = torch.mm(ready.low, scan.low.T).double()
+    for dtype in (torch.bfloat16, torch.float32):
+        made = ready(Held(dictionary), dtype)
+        scan = screen_module.Scan(queries, made, 1, torch.zeros(n, 0, dtype=torch.long))
+        scores = torch.mm(made.block(slice(None)), scan.low.T).double()
         exact = dictionary.double() @ queries.T
         slack = scan._slack(slice(None), slice(None)).double()
         assert bool(((scores - exact).abs() <= scan.rounding * scores.abs() + slack).all())

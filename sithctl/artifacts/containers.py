@@ -6,13 +6,14 @@ Both writers are deterministic: no times, and an order of their own.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sithctl.artifacts.stored import StoredRows
 from sithctl.checkpoints import tensor_file
 from sithctl.errors import InputError
 from sithctl.kinds import Array, Blobs, Column
@@ -22,6 +23,7 @@ ATTRIBUTE = "sithctl"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 Parts = tuple[dict[str, Any], dict[str, Column]]
+Names = Sequence[str]
 
 
 def write_safetensors(
@@ -70,14 +72,14 @@ def _ragged(blobs: Blobs) -> Array:
     return rows
 
 
-def _read_safetensors(path: Path, only_document: bool) -> Parts:
+def _read_safetensors(path: Path, only_document: bool, stored: Names = ()) -> Parts:
     metadata, places = tensor_file.header(path)
     document = json.loads(metadata[ATTRIBUTE])
     wanted = {} if only_document else places
     return document, {name: tensor_file.array(path, place) for name, place in wanted.items()}
 
 
-def _read_hdf5(path: Path | BytesIO, only_document: bool) -> Parts:
+def _read_hdf5(path: Path | BytesIO, only_document: bool, stored: Names = ()) -> Parts:
     import h5py
 
     arrays: dict[str, Column] = {}
@@ -89,6 +91,9 @@ def _read_hdf5(path: Path | BytesIO, only_document: bool) -> Parts:
                 arrays[name] = item.asstr()[()].tolist()
             elif sort == "bytes":
                 arrays[name] = Blobs(blob.tobytes() for blob in item[()])
+            elif name in stored and isinstance(path, Path) and _in_one_piece(item):
+                rows: Any = StoredRows(path, item.id.get_offset(), item.shape, item.dtype)
+                arrays[name] = rows
             else:
                 arrays[name] = item[()]
 
@@ -97,6 +102,11 @@ def _read_hdf5(path: Path | BytesIO, only_document: bool) -> Parts:
         if not only_document:
             file.visititems(take)
     return document, arrays
+
+
+def _in_one_piece(table: Any) -> bool:
+    """Whether a table lies in its file as it is in memory: others may have packed it."""
+    return table.ndim == 2 and table.id.get_offset() is not None and table.external is None
 
 
 def _sort(dtype: Any) -> str:
@@ -131,22 +141,25 @@ def _is_hdf5(path: Path) -> bool:
         return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
-def read(path: Path, shown: str, only_document: bool = False) -> Parts:
+def read(path: Path, shown: str, only_document: bool = False, stored: Names = ()) -> Parts:
     """The document and the arrays of a file of either container.
 
     Args:
         path: the file.
         shown: what to call it in an error.
         only_document: leave the arrays out.
+        stored: tables that are to stay in an HDF5 file until their rows are asked for.
 
     Raises:
         InputError: the file is empty, truncated or none of ours.
     """
     if path.stat().st_size == 0:
         raise InputError("the input is empty", shown, "give a file that sithctl wrote")
-    reader: Callable[[Path, bool], Parts] = _read_hdf5 if _is_hdf5(path) else _read_safetensors
+    reader: Callable[[Path, bool, Names], Parts] = (
+        _read_hdf5 if _is_hdf5(path) else _read_safetensors
+    )
     try:
-        document, arrays = reader(path, only_document)
+        document, arrays = reader(path, only_document, stored)
         if not isinstance(document, dict) or not {"kind", "model", "history"} <= set(document):
             raise KeyError("kind")
     except KeyError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,20 +57,23 @@ def save(
         write(path, {**document, "digest": digest}, arrays)
 
 
-def load(source: str | Path, kind: type[T], *, shown: str | None = None) -> T:
+def load(
+    source: str | Path, kind: type[T], *, shown: str | None = None, stored: Sequence[str] = ()
+) -> T:
     """Read an artefact of one kind from a path or, for ``-``, from standard input.
 
     Args:
         source: where it is.
         kind: what it must be.
         shown: what to call the source in an error.
+        stored: tables that are to stay in the file until their rows are asked for.
 
     Raises:
         InputError: the file is missing, damaged, of another kind or of a later schema.
     """
     shown = shown or shown_name(source)
     with readable(source) as path:
-        document, arrays = read(path, shown)
+        document, arrays = read(path, shown, stored=stored)
     _check_kind(document, kind, shown)
     if SHARD in document:
         what = "a part of a whole, which `sithctl info` shows"

@@ -19,6 +19,7 @@ from sithctl.commands.options import (
     HistoryDetail,
     HistoryOpt,
     LayersOpt,
+    MaxMemoryOpt,
     MeanOpt,
     Method,
     MethodOpt,
@@ -32,6 +33,7 @@ from sithctl.commands.options import (
     SideOpt,
     SparsityOpt,
     VerboseOpt,
+    size_of,
 )
 from sithctl.errors import InputError, UsageError
 
@@ -66,6 +68,7 @@ SELECTING = (
     "batch_size",
     "shard",
     "exact",
+    "max_memory",
 )
 
 
@@ -89,6 +92,7 @@ def decompose(
     batch_size: CodeBatchOpt = 1024,
     shard: ShardOpt = None,
     exact: ExactOpt = False,
+    max_memory: MaxMemoryOpt = None,
     verbose: VerboseOpt = False,
     output: OutOpt = None,
     force: ForceOpt = False,
@@ -117,6 +121,7 @@ def decompose(
         raise UsageError("--export of a part", shard, "leave out one of --export and --shard")
     if export is None or output is not None:
         check_target(output, force)
+    size_of(max_memory)  # or refuse it, before anything is read
     options = Options(
         method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
     )
@@ -126,7 +131,7 @@ def decompose(
     if ranks.rank() > 0 and (import_ or (export is not None and output is None)):
         return  # nothing to share
     loaded = load(source, Spectra)
-    concepts = load_pool(pool, loaded)
+    concepts = load_pool(pool, loaded, stored=True)
     codes: Codes | None
     if import_:
         codes = _imported(import_, loaded, concepts, load_mean(mean), layers, options)
@@ -162,7 +167,8 @@ def _selected(task: Task, context: typer.Context) -> Codes | None:
         tallies.extend([tally] if alone else ranks.words(tally))
 
     with console.progress("selecting concepts") as tell:
-        job = Pursuit(task, given["batch_size"], device, tell, rows, screen, report)
+        most = size_of(given["max_memory"])
+        job = Pursuit(task, given["batch_size"], device, tell, rows, screen, most, report)
         if alone:
             codes: Codes | None = done_at_once(job)
         else:
@@ -229,15 +235,16 @@ def load_mean(mean: str | None) -> Mean | Literal["none"] | None:
     return load(mean, Mean)
 
 
-def load_pool(pool: str | None, spectra: Spectra | Codes) -> Pool:
-    """The pool that ``--pool`` names, or the bundled model's own."""
+def load_pool(pool: str | None, spectra: Spectra | Codes, *, stored: bool = False) -> Pool:
+    """The pool that ``--pool`` names, or the bundled model's own; ``stored``: its embeddings stay in
+    the file until they are asked for."""
     from sithctl.artifacts import load
     from sithctl.kinds import Pool
     from sithctl.models import open_model
     from sithctl.models.locate import BUNDLED
 
     if pool is not None:
-        return load(pool, Pool)
+        return load(pool, Pool, stored=("embeddings",) if stored else ())
     name = spectra.model.name
     if name not in BUNDLED or open_model(name).space != spectra.model.space:
         raise UsageError(

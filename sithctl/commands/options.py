@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+from sithctl.errors import UsageError
 
 MODEL_HELP = "scenes, scenes-vit, a directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id."
 
@@ -102,6 +105,15 @@ ExactOpt = Annotated[
         "--exact", "--no-screen", help="Score all in float32, not first in bfloat16: as sure, slow."
     ),
 ]
+MaxMemoryOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="At most so much memory in all, as in 3G: slower where the pool does not fit, the same "
+        "result. Unless told, what the pool takes on disk, and 512M.",
+    ),
+]
 VerboseOpt = Annotated[
     bool, typer.Option("--verbose", help="Say how many scores were computed again.")
 ]
@@ -131,6 +143,22 @@ GapOpt = Annotated[
     float,
     typer.Option("--degenerate-gap", min=0.0, help="σ this near to a neighbour's are marked ≈."),
 ]
+
+
+def size_of(text: str | None) -> int | None:
+    """Bytes of a size as people write it; None for none.
+
+    >>> size_of("1.5G"), size_of("512MiB"), size_of("300000000")
+    (1500000000, 536870912, 300000000)
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?)B?|B?)", text.strip().upper())
+    if match is None:
+        raise UsageError("no size of memory", text, "write it as in 3G, 512M or 1.5GiB")
+    number, unit, binary = match.groups()
+    base = 1024 if binary else 1000
+    return int(float(number) * base ** ("KMGT".index(unit) + 1 if unit else 0))
 
 
 def named_model(model: str | None) -> str:

@@ -56,7 +56,7 @@ def own_dictionary(codes: Codes, pool: Pool) -> Tensor:
             has = repr(pool.concepts[index]) if index < len(pool.concepts) else "none"
             what = f"concept {index} of the codes is {label!r}, and of the pool {has}"
             raise InputError(what, where, todo)
-    dictionary, _ = centre_pool(pool.embeddings)
+    dictionary, _ = centre_pool(pool.embeddings, where)
     if not np.allclose(dictionary[indices].numpy(), codes.concepts.vectors, atol=ROUNDING):
         raise InputError("the pool's embeddings are not those of the codes", where, todo)
     return dictionary

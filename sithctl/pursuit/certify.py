@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sithctl.pursuit.screen import TINY, Scorable, batches
+from sithctl.pursuit.dictionary import Dictionary, Rows, batches
+from sithctl.pursuit.screen import TINY
 
 GATHERED = 1 << 21  # numbers of concepts gathered at a time
 PAIRS = 1 << 20  # candidates that are held before they are settled
@@ -34,7 +35,7 @@ class Shortlist:
         certified: pairs scored again in float64.
     """
 
-    def __init__(self, queries: Tensor, dictionary: Scorable, k: int) -> None:
+    def __init__(self, queries: Tensor, dictionary: Dictionary, k: int) -> None:
         self.queries = queries
         self.dictionary = dictionary
         self.k = k
@@ -84,17 +85,17 @@ class Shortlist:
         return row[kept], column[kept]
 
 
-def exact_scores(queries: Tensor, dictionary: Tensor, row: Tensor, column: Tensor) -> Tensor:
+def exact_scores(queries: Tensor, dictionary: Rows, row: Tensor, column: Tensor) -> Tensor:
     """Inner products of (query, concept) pairs in float64."""
     parts = []
     for pairs in batches(len(row), max(1, GATHERED // queries.shape[1])):
-        concepts = dictionary[column[pairs]].double()
+        concepts = dictionary.take(column[pairs]).double()
         parts.append((queries[row[pairs]] * concepts).sum(1))
     return torch.cat(parts) if parts else queries.new_zeros(0)
 
 
 def _float32_scores(
-    queries: Tensor, dictionary: Scorable, row: Tensor, column: Tensor
+    queries: Tensor, dictionary: Dictionary, row: Tensor, column: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The same in float32, as float64, and what they may be wrong by."""
     low = queries.float()
@@ -103,7 +104,7 @@ def _float32_scores(
     slack = unit * queries.norm(dim=1)[row] * dictionary.norms[column] + 4 * width * TINY
     scores = []
     for pairs in batches(len(row), max(1, GATHERED // width)):
-        concepts = dictionary.rows[column[pairs]]
+        concepts = dictionary.rows.take(column[pairs])
         scores.append((low[row[pairs]] * concepts).sum(1).double())
     return torch.cat(scores), slack
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.pursuit.certify import GATHERED, Best
+from sithctl.pursuit.dictionary import Dictionary, Held, Rows, batches
 from sithctl.pursuit.methods import ALIASES, METHODS
 from sithctl.pursuit.nnls import nnls
-from sithctl.pursuit.screen import Scorable, batches, full_accumulation
+from sithctl.pursuit.screen import full_accumulation
 from sithctl.pursuit.search import Tally, best_concepts, prepare
 
 BATCH = 1024
@@ -38,7 +39,7 @@ class SparseCodes:
 
 def sparse_code(
     targets: Tensor,
-    dictionary: Tensor,
+    dictionary: Tensor | Rows | Dictionary,
     *,
     method: str = "comp",
     sparsity: int = 5,
@@ -50,12 +51,13 @@ def sparse_code(
 ) -> SparseCodes:
     """Explain every target by at most ``sparsity`` concepts with coefficients ≥ 0.
 
-    Memory is N × (d + ``sparsity`` · d) numbers, a block of scores, and half of the dictionary
-    when screened: never N × M.
+    Memory is N × (d + ``sparsity`` · d) numbers, a block of scores, and what the dictionary takes:
+    half of its size when screened, a block where it is read in every pass. Never N × M.
 
     Args:
         targets: (N, d) unit rows.
-        dictionary: (M, d) unit rows.
+        dictionary: (M, d) unit rows: a tensor; a source of blocks; or either made ready by
+            ``prepare``, which is done once for many calls.
         method: ``comp``; ``nnomp`` (COMP without coherence); ``mp``; ``top-k``; or ``nearest``,
             the best similarities as they are, in rank order.
         sparsity: K.
@@ -74,8 +76,11 @@ def sparse_code(
     ([[1, 0]], [[0.800000011920929, 0.6000000238418579]])
     """
     method = ALIASES.get(method, method)
-    _check(targets, dictionary, method, sparsity, coherence)
-    ready = prepare(dictionary.float(), len(targets), screen)
+    rows = Held(dictionary) if isinstance(dictionary, Tensor) else dictionary
+    _check(
+        targets, rows.rows if isinstance(rows, Dictionary) else rows, method, sparsity, coherence
+    )
+    ready = rows if isinstance(rows, Dictionary) else prepare(rows, len(targets), screen)
     pursuit = _Pursuit(targets, ready, sparsity, batch_size, progress)
     with full_accumulation():
         if method in {"top-k", "nearest"}:
@@ -90,20 +95,18 @@ def sparse_code(
     return pursuit.codes(in_rank_order=method == "nearest")
 
 
-def _check(
-    targets: Tensor, dictionary: Tensor, method: str, sparsity: int, coherence: float
-) -> None:
+def _check(targets: Tensor, dictionary: Rows, method: str, sparsity: int, coherence: float) -> None:
     if method not in METHODS:
         raise InputError(f"no method {method}", None, f"one of {', '.join(METHODS)}")
-    if targets.ndim != 2 or dictionary.ndim != 2 or targets.shape[1] != dictionary.shape[1]:
+    if targets.ndim != 2 or len(dictionary.shape) != 2 or targets.shape[1] != dictionary.shape[1]:
         raise InputError(
             f"targets {tuple(targets.shape)} and dictionary {tuple(dictionary.shape)} do not fit",
             None,
             "both are (rows, features) of the same features",
         )
-    if not 1 <= sparsity <= len(dictionary):
+    if not 1 <= sparsity <= dictionary.shape[0]:
         raise InputError(
-            f"sparsity {sparsity} with {len(dictionary)} concepts", None, "1 ≤ K ≤ concepts"
+            f"sparsity {sparsity} with {dictionary.shape[0]} concepts", None, "1 ≤ K ≤ concepts"
         )
     if not (0 <= coherence < float("inf")):
         raise InputError(f"coherence {coherence}", None, "a number ≥ 0")
@@ -121,7 +124,7 @@ class _Pursuit:
     def __init__(
         self,
         targets: Tensor,
-        dictionary: Scorable,
+        dictionary: Dictionary,
         sparsity: int,
         batch_size: int,
         progress: Progress | None,
@@ -190,7 +193,7 @@ class _Pursuit:
         """Select one concept a target, and extend the Gram matrix and the moments by it."""
         self.chosen[:, step] = indices
         for rows in self._row_blocks(step + 2):
-            self.concepts[rows, step] = self.dictionary.rows[indices[rows]]
+            self.concepts[rows, step] = self.dictionary.rows.take(indices[rows])
             concepts = self.concepts[rows, : step + 1].double()
             new = concepts[:, step]
             self.moments[rows, step] = (self.targets[rows] * new).sum(1)

@@ -10,54 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sithctl.errors import InputError
+from sithctl.pursuit.dictionary import Dictionary, batches
 
 RUN = 128  # concepts that share a maximum
 SCORES = 1 << 22  # scores of a block
-ROWS = 8192  # of the dictionary rounded at a time
 UNIT = 2**-9  # what rounding to bfloat16 changes a number by, at most
 TINY = torch.finfo(torch.float32).tiny
 LEAST = torch.finfo(torch.float32).min
 
 Found = Callable[[Tensor, Tensor, Tensor], None]
-
-
-@dataclass(frozen=True)
-class Scorable:
-    """A dictionary ready for products.
-
-    Attributes:
-        rows: (M, d) float32.
-        low: (M, d), the rows rounded to the products' type.
-        norms: (M,) float64, at least ‖γ‖.
-    """
-
-    rows: Tensor
-    low: Tensor
-    norms: Tensor
-
-    @property
-    def screened(self) -> bool:
-        return self.low.dtype != self.rows.dtype
-
-    def plain(self) -> Scorable:
-        """The same for products in float32."""
-        return Scorable(self.rows, self.rows, self.norms)
-
-
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether products in bfloat16 beat those in float32 here: elsewhere they are emulated."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    flags = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # private, so perhaps absent
-    return any(getattr(torch.cpu, flag, bool)() for flag in flags)
 
 
 @contextmanager
@@ -74,34 +39,6 @@ def full_accumulation() -> Iterator[None]:
         cuda.allow_bf16_reduced_precision_reduction = before[1]
 
 
-def scorable(dictionary: Tensor, dtype: torch.dtype) -> Scorable:
-    """Round (M, d) float32 rows, and measure them.
-
-    Raises:
-        InputError: NaN or infinite values.
-    """
-    norms = dictionary.new_zeros(len(dictionary), dtype=torch.float64)
-    low = dictionary if dtype == dictionary.dtype else torch.empty_like(dictionary, dtype=dtype)
-    for rows in batches(len(dictionary), ROWS):
-        norms[rows] = _norms(dictionary[rows])
-        if low is not dictionary:
-            low[rows] = dictionary[rows]
-    if not bool(norms.isfinite().all()):
-        raise InputError("NaN or infinite values in the dictionary")
-    # The norms themselves are sums of d rounded squares.
-    return Scorable(
-        dictionary, low, norms * (1 + (dictionary.shape[1] + 4) * torch.finfo(torch.float32).eps)
-    )
-
-
-def _norms(rows: Tensor) -> Tensor:
-    """‖row‖ in float32; in float64 where the squares would leave its range."""
-    norms = torch.linalg.vector_norm(rows, dim=1)
-    if bool(((norms > 1e-15) & (norms < 1e18)).all()):
-        return norms.double()
-    return torch.linalg.vector_norm(rows.double(), dim=1)
-
-
 class Scan:
     """One pass over the dictionary for (n, d) float64 queries, of numbers about 1.
 
@@ -114,11 +51,11 @@ class Scan:
     ‖γ − low γ‖ instead, 40% less, would read the dictionary three times more.)
     """
 
-    def __init__(self, queries: Tensor, dictionary: Scorable, k: int, taken: Tensor) -> None:
+    def __init__(self, queries: Tensor, dictionary: Dictionary, k: int, taken: Tensor) -> None:
         self.dictionary = dictionary
         self.k = k
         self.taken = taken
-        dtype = dictionary.low.dtype
+        dtype = dictionary.dtype
         self.low = queries.to(dtype)
         self.bfloat16 = dtype == torch.bfloat16
         # Of the unrounded score, and a little for taking it of the rounded one.
@@ -127,20 +64,21 @@ class Scan:
         self.norms = rounded.norm(dim=1)
         self.errors = (queries - rounded).norm(dim=1)
         self.top = torch.full((len(queries), k), -torch.inf, device=queries.device)
-        self.run = _run_length(len(dictionary.low), k)
+        self.run = _run_length(len(dictionary), k)
 
     def candidates(self, batch_size: int, block: int, found: Found) -> None:
         """Tell ``found`` (rows, concepts, upper bounds) of what could be among the k best."""
-        n, size = len(self.low), len(self.dictionary.low)
+        n, size = len(self.low), len(self.dictionary)
         batch = min(batch_size, n)
-        block = -(-min(block, size) // self.run) * self.run
+        block = -(-min(block, size, self.dictionary.longest) // self.run) * self.run
         buffer = self.low.new_empty(block * batch)
         for start in range(0, size, block):
             concepts = slice(start, min(start + block, size))
+            low = self.dictionary.block(concepts)  # once, however many targets there are
             for rows in batches(n, batch):
                 width = rows.stop - rows.start
                 scores = buffer[: block * width].view(block, width)
-                self._multiply(concepts, rows, scores)
+                self._multiply(low, start, rows, scores)
                 self._offer(concepts, rows, scores, found)
 
     def undecided(self) -> Tensor:
@@ -154,12 +92,11 @@ class Scan:
         """(n,) float32, of each row's k-th best score."""
         return self.top[:, -1]
 
-    def _multiply(self, concepts: slice, rows: slice, scores: Tensor) -> None:
-        low = self.dictionary.low[concepts]
+    def _multiply(self, low: Tensor, start: int, rows: slice, scores: Tensor) -> None:
         torch.mm(low, self.low[rows].T, out=scores[: len(low)])
         scores[len(low) :] = -torch.inf
         # Before any maximum is taken: under COMP's query the taken concepts score highest.
-        taken = self.taken[rows] - concepts.start
+        taken = self.taken[rows] - start
         row, place = ((taken >= 0) & (taken < len(low))).nonzero(as_tuple=True)
         scores[taken[row, place], row] = -torch.inf
 
@@ -206,11 +143,6 @@ class Scan:
 
     def _least(self) -> float:
         return TINY if self.bfloat16 else LEAST  # never what is masked
-
-
-def batches(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
 
 
 def _run_length(size: int, k: int) -> int:

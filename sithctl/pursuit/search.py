@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from sithctl.pursuit.certify import PAIRS, Best, Shortlist
-from sithctl.pursuit.screen import SCORES, Scan, Scorable, fast_bfloat16, scorable
+from sithctl.pursuit.dictionary import Dictionary, Rows, fast_bfloat16, ready
+from sithctl.pursuit.screen import SCORES, Scan
 
-LARGE = 1e30  # norms beyond which bfloat16 may round to infinity
 FEW = 32  # targets: for fewer, rounding the dictionary costs more than it saves
 
 
@@ -53,16 +53,30 @@ class Tally:
         return f"{words}; again {self.rescored:,} in float32 and {self.certified:,} in float64"
 
 
-def prepare(dictionary: Tensor, targets: int, screen: bool | None) -> Scorable:
-    """(M, d) float32 rows, rounded to bfloat16 if told to or, with None, where it pays."""
+def prepare(
+    rows: Rows, targets: int, screen: bool | None = None, *, hold: bool = True
+) -> Dictionary:
+    """Rows made ready for so many targets, in bfloat16 if told to or, with None, where it pays.
+
+    Args:
+        rows: unit rows.
+        targets: how many there will be.
+        screen: whether products in bfloat16 come before those in float32.
+        hold: keep what is rounded: half of the dictionary in bfloat16, nothing where float32 rows
+            are in memory already; False reads and rounds it anew in every pass.
+    """
+    return ready(rows, products_in(rows, targets, screen), hold=hold)
+
+
+def products_in(rows: Rows, targets: int, screen: bool | None = None) -> torch.dtype:
+    """The type that products with so many targets are made in."""
     if screen is None:
-        screen = targets >= FEW and fast_bfloat16(dictionary.device)
-    ready = scorable(dictionary, torch.bfloat16 if screen else torch.float32)
-    return ready if float(ready.norms.max()) < LARGE else ready.plain()
+        screen = targets >= FEW and fast_bfloat16(rows.device)
+    return torch.bfloat16 if screen else torch.float32
 
 
 def best_concepts(
-    queries: Tensor, dictionary: Scorable, k: int, taken: Tensor, *, batch_size: int
+    queries: Tensor, dictionary: Dictionary, k: int, taken: Tensor, *, batch_size: int
 ) -> tuple[Best, Tally]:
     """The k concepts with the largest inner product with each query.
 
@@ -77,7 +91,7 @@ def best_concepts(
     zero = (largest == 0).nonzero().squeeze(1)
     if len(zero):  # a target explained wholly: every concept ties, and the first ones left win
         rest = largest.nonzero().squeeze(1)
-        first = _first_left(taken[zero], len(dictionary.rows), k)
+        first = _first_left(taken[zero], len(dictionary), k)
         if not len(rest):
             return first, Tally()
         best, tally = best_concepts(
@@ -97,7 +111,7 @@ def best_concepts(
 
 
 def _search(
-    queries: Tensor, dictionary: Scorable, k: int, taken: Tensor, batch_size: int
+    queries: Tensor, dictionary: Dictionary, k: int, taken: Tensor, batch_size: int
 ) -> tuple[Best, Tensor, Tally]:
     """The best of each row, and the rows for which that is not certain."""
     scan = Scan(queries, dictionary, k, taken)
@@ -110,7 +124,7 @@ def _search(
 
     scan.candidates(batch_size, max(1, SCORES // min(batch_size, len(queries))), found)
     shortlist.settle(scan.lower_bounds())
-    scores = len(queries) * len(dictionary.rows)
+    scores = len(queries) * len(dictionary)
     tally = Tally(
         scores if dictionary.screened else 0,
         0 if dictionary.screened else scores,

@@ -20,6 +20,7 @@ from sithctl.kinds import (
     entry,
 )
 from sithctl.pursuit import SparseCodes
+from sithctl.pursuit.dictionary import Rows
 from sithctl.stages.fidelity import fidelity
 from sithctl.stages.options import Options
 from sithctl.stages.task import Task
@@ -65,7 +66,7 @@ def answer(
         _layer_codes(spectra, task.layers, task.shapes, result, figures, task.options),
         _used_concepts(pool, task.dictionary, result.indices),
         task.mu.float().numpy(),
-        task.pool_mean,
+        task.dictionary.mean.float().numpy(),
         spectra.readout,
     )
 
@@ -109,13 +110,13 @@ def _degenerate(spectrum: LayerSpectra, gap: float) -> Array:
     return np.hstack([near, nothing]) | np.hstack([nothing, near])
 
 
-def _used_concepts(pool: Pool, dictionary: Tensor, indices: Tensor) -> Concepts:
+def _used_concepts(pool: Pool, dictionary: Rows, indices: Tensor) -> Concepts:
     used = indices[indices >= 0].unique()
     rows = used.tolist()
     return Concepts(
         used.numpy(),
         [pool.concepts[i] for i in rows],
-        dictionary[used].numpy(),
+        dictionary.take(used).numpy(),
         _chosen(pool.factors, rows),
         _chosen(pool.sources, rows),
         _chosen(pool.detail_captions, rows),

@@ -18,9 +18,11 @@ from sithctl.kinds.shard import Block, Columns
 from sithctl.models.device import Memory, check_device
 from sithctl.pursuit import SparseCodes, sparse_code
 from sithctl.pursuit.coding import BATCH, Report
-from sithctl.pursuit.search import Tally
+from sithctl.pursuit.dictionary import Dictionary, Held, Rows, ready
+from sithctl.pursuit.search import Tally, products_in
 from sithctl.stages.answer import answer
 from sithctl.stages.blocks import Wanted, counts, done_at_once, made, rows_of
+from sithctl.stages.budget import holds, working_set
 from sithctl.stages.options import Options
 from sithctl.stages.task import Task, pose
 
@@ -37,6 +39,7 @@ def decompose(
     batch_size: int = BATCH,
     device: str = "cpu",
     screen: bool | None = None,
+    max_memory: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     report: Report | None = None,
 ) -> Codes:
@@ -52,6 +55,9 @@ def decompose(
         batch_size: vectors in one product; the result does not depend on it.
         device: where the pursuit runs.
         screen: as in ``sparse_code``; the result does not depend on it.
+        max_memory: bytes that the process may take in all; the dictionary is held in memory where
+            they suffice, and read in every pass where they do not. None for about as much as the
+            pool takes. The result does not depend on it.
         progress: called with (steps done, steps in all).
         report: called at the end with what was scored how often.
 
@@ -63,12 +69,13 @@ def decompose(
             or numbers out of range.
     """
     task = pose(spectra, pool, mean, layers, options or Options())
-    return done_at_once(Pursuit(task, batch_size, device, progress, screen=screen, report=report))
+    pursuit = Pursuit(task, batch_size, device, progress, ROWS, screen, max_memory, report)
+    return done_at_once(pursuit)
 
 
 def code(
     targets: Tensor,
-    dictionary: Tensor,
+    dictionary: Tensor | Dictionary,
     options: Options,
     *,
     batch_size: int = BATCH,
@@ -77,10 +84,13 @@ def code(
     progress: Callable[[int, int], None] | None = None,
     report: Report | None = None,
 ) -> SparseCodes:
-    """Sparse codes of (n, features) targets by (M, features) unit rows, as ``options`` say."""
+    """Sparse codes of (n, features) targets by (M, features) unit rows, as ``options`` say.
+
+    The dictionary is a tensor, or made ready on the device.
+    """
     result = sparse_code(
         targets.float().to(device),
-        dictionary.to(device),
+        dictionary.to(device) if isinstance(dictionary, Tensor) else dictionary,
         method=options.method,
         sparsity=options.sparsity,
         coherence=options.coherence,
@@ -103,6 +113,7 @@ class Pursuit:
         progress: called with (steps done, steps in all).
         rows: vectors a block; the result does not depend on it, either.
         screen: as in ``sparse_code``; nor on this.
+        max_memory: as in ``decompose``; nor on this.
         report: called after the last block with what was scored how often, here and now.
     """
 
@@ -112,11 +123,12 @@ class Pursuit:
     progress: Callable[[int, int], None] | None = None
     rows: int = ROWS
     screen: bool | None = None
+    max_memory: int | None = None
     report: Report | None = None
 
     def __post_init__(self) -> None:
         check_device(self.device, double=True)
-        sparsity, concepts = self.task.options.sparsity, len(self.task.dictionary)
+        sparsity, concepts = self.task.options.sparsity, self.task.dictionary.shape[0]
         if sparsity > concepts:
             raise InputError(
                 f"the pool has {concepts} concepts, fewer than the sparsity {sparsity}",
@@ -139,13 +151,13 @@ class Pursuit:
     def blocks(self, wanted: Wanted) -> Iterator[Block]:
         """Which concepts with which coefficients, of so many vectors a block."""
         targets, memory = self.task.targets, Memory()
-        dictionary: Tensor | None = None
+        dictionary: Dictionary | None = None
         tallies: list[Tally] = []
         for number, start in enumerate(range(0, len(targets), self.rows)):
             columns: Columns | None = None
             if wanted(number):
                 if dictionary is None:  # all of it, once, and only where there is work left
-                    dictionary = self.task.dictionary.to(self.device)
+                    dictionary = self._dictionary()
                 some = targets[start : start + self.rows]
                 pursue = partial(self._codes, some, dictionary, start, tallies.append)
                 codes = memory.within(pursue, min(self.batch_size, len(some)))
@@ -155,8 +167,21 @@ class Pursuit:
         if self.report is not None:
             self.report(sum(tallies, Tally()))
 
+    def _dictionary(self) -> Dictionary:
+        """The pool made ready: held in memory, or to be read in every pass."""
+        rows: Rows = self.task.dictionary
+        if self.device != "cpu":
+            rows = Held(rows.block(slice(None)).to(self.device))
+        size, width = rows.shape
+        some = min(self.rows, len(self.task.targets))
+        dtype = products_in(rows, some, self.screen)
+        working = working_set(some, width, self.task.options.sparsity)
+        stored = self.task.pool.embeddings.nbytes
+        hold = holds(size * width, dtype.itemsize, stored, working, self.max_memory)
+        return ready(rows, dtype, hold=hold)
+
     def _codes(
-        self, targets: Tensor, dictionary: Tensor, before: int, report: Report, batch_size: int
+        self, targets: Tensor, dictionary: Dictionary, before: int, report: Report, batch_size: int
     ) -> SparseCodes:
         def tell(done: int, total: int) -> None:
             if self.progress is not None:
@@ -170,7 +195,6 @@ class Pursuit:
             self.task.options,
             batch_size=batch_size,
             device=self.device,
-            screen=self.screen,
             progress=tell,
             report=report,
         )

@@ -10,15 +10,17 @@ from torch import Tensor
 from sithctl.kinds import Readout
 from sithctl.models.readout import is_linear_after_norm, to_residual
 from sithctl.pursuit import SparseCodes
+from sithctl.pursuit.dictionary import Held, Rows
 
 
-def reconstruct(codes: SparseCodes, dictionary: Tensor) -> Tensor:
+def reconstruct(codes: SparseCodes, dictionary: Tensor | Rows) -> Tensor:
     """Γ̂ᵀc of every target: (n, features) float64."""
-    result = torch.zeros(len(codes.indices), dictionary.shape[1], dtype=torch.float64)
+    rows = Held(dictionary) if isinstance(dictionary, Tensor) else dictionary
+    result = torch.zeros(len(codes.indices), rows.shape[1], dtype=torch.float64)
     for step in range(codes.indices.shape[1]):
         used = (codes.indices[:, step] >= 0).nonzero().squeeze(1)
-        rows = dictionary[codes.indices[used, step]].double()
-        result[used] += codes.coefficients[used, step, None].double() * rows
+        concepts = rows.take(codes.indices[used, step]).double()
+        result[used] += codes.coefficients[used, step, None].double() * concepts
     return result
 
 
@@ -26,7 +28,7 @@ def fidelity(
     vectors: Tensor,
     targets: Tensor,
     codes: SparseCodes,
-    dictionary: Tensor,
+    dictionary: Tensor | Rows,
     readout: Readout,
     mean: Tensor,
 ) -> Tensor:

@@ -12,11 +12,11 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import Codes, Mean, Pool, Spectra
 from sithctl.scenes.bundled import bundled_mean
-from sithctl.stages.mean import check_finite, mean_of_pool
+from sithctl.stages.mean import mean_of_pool
 
 
 def check_pool(spectra: Spectra | Codes, pool: Pool) -> None:
-    """Refuse a pool of another model, of another size, or with a NaN."""
+    """Refuse a pool of another model or of another size."""
     features = spectra.readout.features
     where = f"pool of {pool.model.name or 'no named model'}, {spectra.kind} of {spectra.model.name}"
     if pool.model.space is not None and pool.model.space != spectra.model.space:
@@ -32,7 +32,6 @@ def check_pool(spectra: Spectra | Codes, pool: Pool) -> None:
             where,
             "encode the pool with this model",
         )
-    check_finite(pool, where)
     if pool.model.space is None:
         warnings.warn("the pool does not say whose embeddings it holds: not checked", stacklevel=3)
 

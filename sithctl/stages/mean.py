@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from PIL import Image
 
@@ -31,6 +30,7 @@ from sithctl.stages.batches import (
     skipped_of,
 )
 from sithctl.stages.blocks import Wanted, done_at_once, made, rows_of
+from sithctl.stages.centring import unit_sum
 
 
 def mean(
@@ -152,16 +152,9 @@ def mean_of_pool(pool: Pool) -> Mean:
     Raises:
         InputError: a NaN among them.
     """
-    check_finite(pool, pool.model.name)
-    rows = F.normalize(torch.from_numpy(pool.embeddings).double(), dim=-1)
+    total = unit_sum(pool.embeddings, pool.model.name)
     history = (*pool.history, entry("mean", {}, {"pool": pool.digest}))
-    return Mean(pool.model, history, rows.sum(0).numpy(), len(rows))
-
-
-def check_finite(pool: Pool, where: object) -> None:
-    """Refuse a pool with a NaN."""
-    if not np.isfinite(pool.embeddings).all():
-        raise InputError("NaN or infinite embeddings in the pool", where, "encode it again")
+    return Mean(pool.model, history, total.numpy(), len(pool.concepts))
 
 
 def ready_mean(vector: Array, *, model: str | None = None) -> Mean:

@@ -8,9 +8,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from sithctl.kinds import Array, Mean, Pool, Spectra
+from sithctl.kinds import Mean, Pool, Spectra
 from sithctl.models.readout import centred_features
-from sithctl.stages.centring import centre_pool
+from sithctl.stages.centring import CentredPool
 from sithctl.stages.fitting import check_pool, mean_vector, resolve_mean
 from sithctl.stages.options import Options
 from sithctl.stages.vectors import Shape, chosen_layers, vectors_of
@@ -24,8 +24,7 @@ class Task:
         mean: the one that is used; None for none.
         layers: chosen, ascending.
         mu: (features,) float64, μ.
-        dictionary: (M, features) float32, unit rows.
-        pool_mean: (features,) float32.
+        dictionary: (M, features) unit rows of the pool, made where they are wanted.
         vectors: (n, width) float64, of all layers, heads, ranks and poles in this order.
         shapes: each layer's heads and rank.
         targets: (n, features) float64, p̂.
@@ -37,8 +36,7 @@ class Task:
     options: Options
     layers: list[int]
     mu: Tensor
-    dictionary: Tensor
-    pool_mean: Array
+    dictionary: CentredPool
     vectors: Tensor
     shapes: list[Shape]
     targets: Tensor
@@ -56,7 +54,7 @@ def pose(
     resolved = resolve_mean(spectra, pool, mean)
     mu = mean_vector(resolved, spectra.readout.features)
     chosen = chosen_layers(spectra, layers)
-    dictionary, pool_mean = centre_pool(pool.embeddings)
+    dictionary = CentredPool(pool.embeddings, pool.model.name)
     vectors, shapes = vectors_of(spectra, chosen, options)
     targets = centred_features(vectors, spectra.readout, mu)
     return Task(
@@ -67,7 +65,6 @@ def pose(
         chosen,
         mu,
         dictionary,
-        pool_mean,
         vectors,
         shapes,
         targets,
