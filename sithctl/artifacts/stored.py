@@ -61,12 +61,11 @@ class StoredRows:
 
     def _read(self, first: int, count: int) -> Array:
         found = np.empty((count, self.shape[1]), self.dtype)
-        view = memoryview(found.reshape(-1).view(np.uint8))
+        view = found.reshape(-1).view(np.uint8)
         for at in range(0, len(view), LONGEST):
-            part = view[at : at + LONGEST]
-            if os.preadv(self._file.fileno(), [part], self._start + first * self._row + at) < len(
-                part
-            ):
+            part = view[at : at + LONGEST].data
+            place = self._start + first * self._row + at
+            if os.preadv(self._file.fileno(), [part], place) < len(part):
                 what = "the file was cut while it was read"
                 raise InputError(what, self._path, "make it again with the stage that writes it")
         return found

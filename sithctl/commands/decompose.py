@@ -236,8 +236,13 @@ def load_mean(mean: str | None) -> Mean | Literal["none"] | None:
 
 
 def load_pool(pool: str | None, spectra: Spectra | Codes, *, stored: bool = False) -> Pool:
-    """The pool that ``--pool`` names, or the bundled model's own; ``stored``: its embeddings stay in
-    the file until they are asked for."""
+    """The pool that ``--pool`` names, or the bundled model's own.
+
+    Args:
+        pool: as given.
+        spectra: what it is to explain.
+        stored: whether its embeddings stay in the file until they are asked for.
+    """
     from sithctl.artifacts import load
     from sithctl.kinds import Pool
     from sithctl.models import open_model

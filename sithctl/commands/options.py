@@ -110,8 +110,8 @@ MaxMemoryOpt = Annotated[
     typer.Option(
         "--max-memory",
         metavar="SIZE",
-        help="At most so much memory in all, as in 3G: slower where the pool does not fit, the same "
-        "result. Unless told, what the pool takes on disk, and 512M.",
+        help="At most so much memory in all, as in 3G: slower where the pool does not fit, and the "
+        "same result. Unless told, about what the pool takes on disk.",
     ),
 ]
 VerboseOpt = Annotated[
