@@ -6,6 +6,7 @@ They are read, not mapped: mapped pages would count as the process's own memory.
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class StoredRows:
     def __init__(self, path: Path, start: int, shape: tuple[int, int], dtype: Any) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self._path, self._start = path, start
-        self._file = path.open("rb", buffering=0)
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -43,13 +45,14 @@ class StoredRows:
 
     def __getitem__(self, rows: slice | Array) -> Array:
         """Rows in memory: some that follow one another, or any."""
-        if isinstance(rows, slice):
-            first, last, step = rows.indices(len(self))
-            if step == 1:
-                return self._read(first, max(0, last - first))
-            rows = np.arange(first, last, step)
-        parts = [self._read(int(row), 1) for row in np.asarray(rows)]
-        return np.concatenate([self._read(0, 0), *parts])
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            first, last, _ = rows.indices(len(self))
+            return self._filled(np.empty((max(0, last - first), self.shape[1]), self.dtype), first)
+        places = np.arange(len(self))[rows]
+        found = np.empty((len(places), self.shape[1]), self.dtype)
+        for row, place in zip(found, places.tolist(), strict=True):
+            self._filled(row, place)
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         whole = self[:]
@@ -59,13 +62,13 @@ class StoredRows:
     def _row(self) -> int:
         return self.shape[1] * self.dtype.itemsize
 
-    def _read(self, first: int, count: int) -> Array:
-        found = np.empty((count, self.shape[1]), self.dtype)
-        view = found.reshape(-1).view(np.uint8)
-        for at in range(0, len(view), LONGEST):
-            part = view[at : at + LONGEST].data
+    def _filled(self, rows: Array, first: int) -> Array:
+        """Some rows' room, filled with what is in the file from a row on."""
+        room = rows.reshape(-1).view(np.uint8)
+        for at in range(0, len(room), LONGEST):
+            part = room[at : at + LONGEST].data
             place = self._start + first * self._row + at
-            if os.preadv(self._file.fileno(), [part], place) < len(part):
+            if os.preadv(self._file, [part], place) < len(part):
                 what = "the file was cut while it was read"
                 raise InputError(what, self._path, "make it again with the stage that writes it")
-        return found
+        return rows
