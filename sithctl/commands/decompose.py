@@ -58,6 +58,7 @@ ExportOpt = Annotated[
         help="A folder for SITH's own .pt files, those of − in minus/; without -o, these alone.",
     ),
 ]
+STORED = ("embeddings",)  # of a pool: they can be more than memory holds
 # What makes no difference to explanations that are made already.
 SELECTING = (
     "rank",
@@ -249,7 +250,7 @@ def load_pool(pool: str | None, spectra: Spectra | Codes, *, stored: bool = Fals
     from sithctl.models.locate import BUNDLED
 
     if pool is not None:
-        return load(pool, Pool, stored=("embeddings",) if stored else ())
+        return load(pool, Pool, stored=STORED if stored else ())
     name = spectra.model.name
     if name not in BUNDLED or open_model(name).space != spectra.model.space:
         raise UsageError(

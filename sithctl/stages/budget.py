@@ -35,7 +35,7 @@ def holds(numbers: int, itemsize: int, pool: int, working: int, most: int | None
     if left < working:
         least = math.ceil((resident() + working) / 1e6)
         what = f"--max-memory {most / 1e6:.0f}M is too little"
-        raise InputError(what, None, f"this work takes {least}M at the least")
+        raise InputError(what, None, f"this work takes at least {least}M")
     return wanted + working <= left
 
 
