@@ -150,10 +150,6 @@ def evaluate(
 ) -> Evaluation: ...
 
 
-@overload
-def evaluate(task: str, *inputs: Any, **options: Any) -> Evaluation: ...
-
-
 def evaluate(task: str, *inputs: Any, **options: Any) -> Evaluation:
     """Measure explanations or an edit, beside chance.
 

@@ -68,7 +68,7 @@ def _(explanations: Explanations, width: int) -> RenderableType:
 @glance.register
 def _(evaluation: Evaluation, width: int) -> RenderableType:
     fallen = [Text(printable(failure), "bold red") for failure in evaluation.failures]
-    return Group(figures.tables(evaluation, max(width, figures.FILE_WIDTH), FRAME), *fallen)
+    return Group(figures.tables(evaluation, width, FRAME), *fallen)
 
 
 @glance.register

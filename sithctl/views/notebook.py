@@ -12,22 +12,22 @@ from sithctl.kinds import Artefact
 from sithctl.kinds.shown import Shown
 from sithctl.views.info import describe
 
-WIDTH = 120  # columns; what a notebook has less room for can be scrolled to
+WIDTH = 160  # columns at most; what a notebook has less room for can be scrolled to
 TITLE = "where it comes from"
 PLANNED = {"plan", "dtypes"}  # of a delta's document: its rows are shown above
 
 # A page's background is not known here, and a style sheet would reach other cells. So every colour
-# is half-way between: about four to one on white and on a dark grey alike. Text without a style
-# keeps the page's own colour.
-GREY = (0x7A, 0x7A, 0x7A)
+# is half-way between, of luminance 0.207: four to one on white and on a dark grey alike. Text
+# without a style keeps the page's own colour.
+GREY = (0x7D, 0x7D, 0x7D)
 COLOURS = [
     GREY,
-    (0xDB, 0x4F, 0x4F),  # red
-    (0x23, 0x8A, 0x42),  # green
-    (0x97, 0x78, 0x00),  # yellow
-    (0x3B, 0x7D, 0xD0),  # blue
-    (0xB9, 0x5C, 0xB5),  # magenta
-    (0x00, 0x87, 0x87),  # cyan
+    (0xD9, 0x4D, 0x4D),  # red
+    (0x24, 0x90, 0x48),  # green
+    (0x9C, 0x79, 0x08),  # yellow
+    (0x38, 0x7F, 0xD5),  # blue
+    (0xBA, 0x57, 0xB7),  # magenta
+    (0x11, 0x8B, 0x96),  # cyan
     GREY,
 ]
 THEME = TerminalTheme(GREY, GREY, COLOURS, COLOURS)
@@ -54,7 +54,7 @@ def as_html(renderable: RenderableType, width: int = WIDTH) -> str:
         record=True,
         width=width,
         color_system="truecolor",
-        force_terminal=True,
+        force_terminal=False,  # or TERM=dumb, as an editor sets it, would make it 80 columns
         force_jupyter=False,
         legacy_windows=False,
         highlight=False,
