@@ -28,7 +28,7 @@ from sithctl.kinds import Identity, Mean
 from sithctl.stages.explain import explain
 from sithctl.views import records
 from sithctl.views.info import describe
-from sithctl.views.notebook import WIDTH
+from sithctl.views.notebook import FOLDED, WIDTH
 from sithctl.views.terminal import tables
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e"
@@ -84,7 +84,7 @@ def test_a_notebook_shows_what_the_terminal_shows(things: dict[str, Any]) -> Non
     assert printed(preview(edited, "scenes", None)) == text_of(edited._repr_html_())
     for kind in ("heads", "spectra", "pool", "mean", "codes"):
         document = {**things[kind].document(), "digest": things[kind].digest}
-        assert printed(describe(document)) in text_of(things[kind]._repr_html_()), kind
+        assert printed(describe(document), FOLDED) in text_of(things[kind]._repr_html_()), kind
 
 
 def test_labels_stay_text(things: dict[str, Any]) -> None:
@@ -176,7 +176,7 @@ def test_frames_hold_what_the_arrays_hold(things: dict[str, Any]) -> None:
     assert len(heads) == 2 * 8
     assert len(spectra) == 2 * 8 * 16
     for layer, factors in things["heads"].layers.items():
-        for head in range(8):
+        for head in (0, 5):
             whole = factors.value[head].astype("f8") @ factors.output[head].astype("f8")
             here = heads[(heads["layer"] == layer) & (heads["head"] == head)]
             assert here["norm"].item() == pytest.approx(np.linalg.norm(whole), rel=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from io import StringIO
 
 from rich.console import Console, RenderableType
@@ -13,6 +12,7 @@ from sithctl.kinds.shown import Shown
 from sithctl.views.info import describe
 
 WIDTH = 160  # columns at most; what a notebook has less room for can be scrolled to
+FOLDED = 120  # of what is folded away: lists that wrap
 TITLE = "where it comes from"
 PLANNED = {"plan", "dtypes"}  # of a delta's document: its rows are shown above
 
@@ -43,7 +43,7 @@ def html(thing: Shown) -> str:
     if isinstance(thing, Artefact):
         document = {**thing.document(), "digest": thing.digest}
         about = describe({name: part for name, part in document.items() if name not in PLANNED})
-        parts.append(f"<details><summary>{escape(TITLE)}</summary>{as_html(about)}</details>")
+        parts.append(f"<details><summary>{TITLE}</summary>{as_html(about, FOLDED)}</details>")
     return f"<div>{''.join(parts)}</div>"
 
 
