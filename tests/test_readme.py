@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 from pathlib import Path
@@ -99,6 +100,22 @@ def test_python_of_the_readme(block: str, capsys: pytest.CaptureFixture[str]) ->
     lines = capsys.readouterr().out.splitlines()
     assert [line[0] for line in lines] == ["+", "-", "+", "-"]
     assert torch.get_num_threads() >= 1
+
+
+def test_session_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run
+) -> None:
+    """The notebook's session, output and all; then the delta that it saved is put on."""
+    (session,) = blocks("pycon")
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(session, {}, "session", "README.md", 0)
+    assert len(test.examples) > 10
+    failed = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test).failed
+    assert not failed, capsys.readouterr().out
+    assert re.search(r"`sithctl edit scenes --apply dry.delta -o dry/`", README.read_text())
+    result = run("edit", "scenes", "--apply", "dry.delta", "-o", "dry")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "dry" / "config.json").exists()
 
 
 def test_every_command_of_the_readme_exists(run) -> None:

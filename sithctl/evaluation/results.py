@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sithctl.errors import InputError
+from sithctl.kinds.shown import Shown, number_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Record = dict[str, Any]
 
@@ -55,8 +61,8 @@ class Table:
         return {self.key: self.records[0] if self.single else self.records}
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """What one task found.
 
     Attributes:
@@ -86,6 +92,30 @@ class Evaluation:
 
     def table(self, key: str) -> Table:
         return next(table for table in self.tables if table.key == key)
+
+    def to_pandas(self, table: str | None = None) -> DataFrame:
+        """A table's records as a data frame: an interval takes three columns, ``….mean``, ``….low``
+        and ``….high``.
+
+        Args:
+            table: by its key; the first when None.
+
+        Raises:
+            InputError: no such table, or pandas is not installed.
+        """
+        from sithctl.views.frames import frame, of_records
+
+        keys = [t.key for t in self.tables]
+        if table is not None and table not in keys:
+            raise InputError(f"no table {table}", self.task, f"one of {', '.join(keys)}")
+        return frame(of_records(self.table(table or keys[0]).records))
+
+    def __repr__(self) -> str:
+        tables = ", ".join(
+            f"{t.key} {number_of(len(t.records), 'row')}" for t in self.tables if t.records
+        )
+        fallen = f"; fallen: {'; '.join(self.failures)}" if self.failures else ""
+        return f"Evaluation({self.task}: {tables}{fallen})"
 
 
 Tell = Callable[[int, int], None]

@@ -8,6 +8,7 @@ Containers (safetensors, HDF5) know nothing of kinds, kinds nothing of container
 from sithctl.kinds.base import SCHEMA, Array, Artefact, Blobs, Column, History, Identity, entry
 from sithctl.kinds.codes import Codes, Concepts, LayerCodes
 from sithctl.kinds.delta import Delta
+from sithctl.kinds.explanations import Explanation, Explanations, Fidelity, WeightedConcept
 from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
 from sithctl.kinds.images import Arrival, CaptionedImage, ClassNames
 from sithctl.kinds.plan import Change, Plan
@@ -32,7 +33,10 @@ __all__ = [
     "Column",
     "Concepts",
     "Delta",
+    "Explanation",
+    "Explanations",
     "Factors",
+    "Fidelity",
     "HeadFactors",
     "Heads",
     "History",
@@ -45,5 +49,6 @@ __all__ = [
     "Readout",
     "Spectra",
     "Step",
+    "WeightedConcept",
     "entry",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sithctl._version import __version__
+from sithctl.kinds.shown import Shown
 
 SCHEMA = 1
 
@@ -91,8 +92,8 @@ class Identity:
         return cls(document.get("name"), document.get("space"), layers)
 
 
-@dataclass(frozen=True, eq=False)
-class Artefact(ABC):
+@dataclass(frozen=True, eq=False, repr=False)
+class Artefact(Shown, ABC):
     """What every kind has: whose it is, how it came to be, and a digest of its content."""
 
     kind: ClassVar[str]
@@ -108,6 +109,14 @@ class Artefact(ABC):
     def details(self) -> dict[str, Any]:
         """What this kind adds to the JSON document."""
         return {}
+
+    def facts(self) -> list[str]:
+        """What it holds, in a few words each."""
+        return []
+
+    def __repr__(self) -> str:
+        facts = ", ".join(self.facts())
+        return f"{type(self).__name__}({self.model.name or 'of a model not named'}: {facts})"
 
     def document(self) -> dict[str, Any]:
         return {

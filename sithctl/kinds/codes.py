@@ -24,10 +24,11 @@ from sithctl.kinds.base import (
 )
 from sithctl.kinds.pool import Factors
 from sithctl.kinds.readout import Readout
+from sithctl.kinds.shown import Brief, number_of, numbered
 
 
-@dataclass(frozen=True)
-class LayerCodes:
+@dataclass(frozen=True, repr=False)
+class LayerCodes(Brief):
     """One layer's explanations.
 
     Attributes:
@@ -100,8 +101,8 @@ def _check_grades(codes: LayerCodes) -> None:
         raise ValueError(f"a grade that is none of 1 to {len(GRADES)}")
 
 
-@dataclass(frozen=True)
-class Concepts:
+@dataclass(frozen=True, repr=False)
+class Concepts(Brief):
     """The concepts that some explanation uses.
 
     Attributes:
@@ -152,7 +153,7 @@ class Concepts:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Codes(Artefact):
     """Explanations of singular vectors: for every pole, a few concepts with coefficients."""
 
@@ -191,6 +192,16 @@ class Codes(Artefact):
             "parameters": self.parameters,
             "readout": self.readout.document(),
         }
+
+    def facts(self) -> list[str]:
+        used, said = len(self.concepts.labels), self.parameters
+        return [
+            numbered("layer", self.layers),
+            f"{number_of(sum(v.indices[..., 0].size for v in self.layers.values()), 'explanation')}"
+            f" of {said['side']} vectors",
+            f"{said['method']} with {said['sparsity']} of {number_of(used, 'concept')} at most",
+            *(["graded"] if self.graded else []),
+        ]
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:

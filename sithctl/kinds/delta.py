@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from sithctl.kinds.base import Array, Artefact, Column, Identity, numbers
+from sithctl.kinds.shown import number_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Delta(Artefact):
     """Changed tensors of a checkpoint, which can be put on and taken off again.
 
@@ -35,6 +36,9 @@ class Delta(Artefact):
 
     def details(self) -> dict[str, Any]:
         return {"plan": self.plan, "dtypes": dict(self.dtypes)}
+
+    def facts(self) -> list[str]:
+        return [number_of(len(self.plan), "change"), number_of(len(self.changed), "tensor")]
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Self
 
 from sithctl.kinds.base import Array, Artefact, Column, Identity, layer_numbers, numbers
 from sithctl.kinds.readout import Readout
+from sithctl.kinds.shown import Brief, number_of, numbered
 
 
-@dataclass(frozen=True)
-class HeadFactors:
+@dataclass(frozen=True, repr=False)
+class HeadFactors(Brief):
     """One layer's heads: W_VO = value @ output, never formed.
 
     Attributes:
@@ -26,7 +27,7 @@ class HeadFactors:
     value_constant: Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heads(Artefact):
     """The thin factors of every head's value-output matrix, by layer."""
 
@@ -53,6 +54,9 @@ class Heads(Artefact):
             "readout": self.readout.document(),
         }
 
+    def facts(self) -> list[str]:
+        return [*_of_heads(self), "as stored" if self.plain else "norm folded"]
+
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
         identity = Identity.parse(document["model"])
@@ -75,8 +79,8 @@ class Heads(Artefact):
         )
 
 
-@dataclass(frozen=True)
-class LayerSpectra:
+@dataclass(frozen=True, repr=False)
+class LayerSpectra(Brief):
     """One layer's singular triplets.
 
     Attributes:
@@ -90,7 +94,7 @@ class LayerSpectra:
     right: Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Spectra(Artefact):
     """The singular value decomposition of every head's value-output matrix, by layer."""
 
@@ -117,6 +121,10 @@ class Spectra(Artefact):
             "readout": self.readout.document(),
         }
 
+    def facts(self) -> list[str]:
+        kept = {len(spectrum.right[0]) for spectrum in self.layers.values()}
+        return [*_of_heads(self), *(f"{number_of(rank, 'vector')} each" for rank in sorted(kept))]
+
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
         layers = {
@@ -136,3 +144,8 @@ class Spectra(Artefact):
             readout,
             document["plain"],
         )
+
+
+def _of_heads(heads: Heads | Spectra) -> list[str]:
+    sizes = heads.architecture
+    return [numbered("layer", heads.layers), f"{sizes['heads']} heads of {sizes['head_dim']}"]

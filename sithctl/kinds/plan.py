@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from sithctl.kinds.base import Identity
+from sithctl.kinds.shown import Shown, number_of, numbered
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Change:
         return self.layer, self.head, self.sv
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Shown):
     """Changes to one model, a vector at most once, in the order of their places.
 
     Attributes:
@@ -52,3 +53,8 @@ class Plan:
 
     def of_layer(self, layer: int) -> list[Change]:
         return [change for change in self.changes if change.layer == layer]
+
+    def __repr__(self) -> str:
+        where = f" in {numbered('layer', self.layers)}" if self.changes else ""
+        name = "any model" if self.model is None else self.model.name
+        return f"Plan({name}: {number_of(len(self.changes), 'change')}{where})"

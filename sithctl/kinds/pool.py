@@ -21,12 +21,13 @@ from sithctl.kinds.base import (
     optional,
     texts,
 )
+from sithctl.kinds.shown import number_of
 
 Factors = dict[str, str]
 ROWS = ("embeddings", "concepts", "factors", "sources", "details", "thumbnails")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pool(Artefact):
     """A concept pool: raw embeddings and their labels.
 
@@ -69,6 +70,10 @@ class Pool(Artefact):
             "features": int(self.embeddings.shape[1]),
         }
 
+    def facts(self) -> list[str]:
+        features = number_of(self.embeddings.shape[1], "feature")
+        return [number_of(len(self.concepts), self.modality), features]
+
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:
         _check_rows({name: arrays[name] for name in ROWS if name in arrays})
@@ -97,7 +102,7 @@ def _check_rows(columns: Mapping[str, Column]) -> None:
             raise ValueError(f"{len(column)} {name} for {shape[0]} embeddings")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mean(Artefact):
     """The mean of unit-norm image features, kept as a sum so that parts can be added up.
 
@@ -122,6 +127,11 @@ class Mean(Artefact):
 
     def details(self) -> dict[str, Any]:
         return {"count": self.count, "features": int(self.sum.shape[0])}
+
+    def facts(self) -> list[str]:
+        norm = float(np.linalg.norm(self.mean))
+        of = number_of(self.count, "image")
+        return [f"of {of}", number_of(len(self.sum), "feature"), f"norm {norm:.2f}"]
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], arrays: Mapping[str, Column]) -> Self:

@@ -10,10 +10,11 @@ from typing import Any, Self
 import numpy as np
 
 from sithctl.kinds.base import Array, Column, digest_of, numbers
+from sithctl.kinds.shown import Brief
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass(frozen=True, repr=False)
+class Step(Brief):
     """One step from the residual stream to the feature space.
 
     ``layer-norm`` has ``weight`` (width,), may have ``bias`` (width,), and has an epsilon;

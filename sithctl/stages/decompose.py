@@ -43,7 +43,7 @@ def decompose(
     progress: Callable[[int, int], None] | None = None,
     report: Report | None = None,
 ) -> Codes:
-    """Explain singular vectors as sparse, non-negative combinations of concepts.
+    """Explain singular vectors as sparse, non-negative combinations of concepts (SITH, Sec. 3).
 
     Args:
         spectra: from ``svd``.
@@ -67,6 +67,14 @@ def decompose(
     Raises:
         InputError: a pool or a mean of another model, no mean where one is needed, NaN values,
             or numbers out of range.
+
+    >>> from sithctl import encode_pool, fold, svd
+    >>> spectra, pool = svd(fold("scenes", 5)), encode_pool(["crimson", "ocean", "ring"])
+    >>> codes = decompose(spectra, pool, options=Options(sparsity=2))
+    >>> codes
+    Codes(scenes: layer 5, 256 explanations of right vectors, comp with 2 of 3 concepts at most)
+    >>> codes.layers[5].indices.shape
+    (8, 16, 2, 2)
     """
     task = pose(spectra, pool, mean, layers, options or Options())
     pursuit = Pursuit(task, batch_size, device, progress, ROWS, screen, max_memory, report)

@@ -7,22 +7,29 @@ has the same tensor names, shapes and types, and loads in the library that it ca
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.kinds import Change, Identity, Plan
+from sithctl.kinds.shown import Brief, Columns, Shown, number_of, numbered
 from sithctl.models.model import LayerWeights, Model
 from sithctl.models.opening import open_model
 from sithctl.stages.fold import Factors, fold_layer, layer_digest
 from sithctl.stages.svd import svd_of
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sithctl.kinds import Delta
+
 NEGLIGIBLE = 1e-12  # of a weight, in float64
 
 
-@dataclass(frozen=True)
-class LayerEdit:
+@dataclass(frozen=True, repr=False)
+class LayerEdit(Brief):
     """What happened to one layer.
 
     Attributes:
@@ -40,8 +47,8 @@ class LayerEdit:
     touched: float
 
 
-@dataclass(frozen=True)
-class Edit:
+@dataclass(frozen=True, repr=False)
+class Edit(Shown):
     """A state dict's changed tensors.
 
     Attributes:
@@ -58,19 +65,53 @@ class Edit:
     replaced: dict[str, Tensor]
     layers: dict[int, LayerEdit]
 
+    @property
+    def delta(self) -> Delta:
+        """Its tensors as an artefact, to save, to put on a copy of the model and to take off."""
+        from sithctl.stages.delta import delta_of
+
+        return delta_of(self)
+
+    def __repr__(self) -> str:
+        changes = number_of(len(self.plan.changes), "change")
+        tensors = number_of(len(self.changed), "tensor")
+        where = numbered("layer", self.layers)
+        return f"Edit({self.model.name}: {changes} in {where}, {tensors})"
+
+    def _view(self, width: int) -> RenderableType:
+        from sithctl.views.edit import preview
+
+        return preview(self, self.model.name or "the model", None)
+
+    def _columns(self) -> Columns:
+        from sithctl.views.edit import as_records
+        from sithctl.views.frames import of_records
+
+        return of_records(as_records(self, None)["changes"])
+
 
 def edit(model: str | Model, plan: Plan, *, tower: str = "vision") -> Edit:
-    """Scale singular values: a model's tensors in, its changed tensors out.
+    """Scale singular values: a model's tensors in, its changed tensors out (SITH, Sec. 3.4).
 
     Args:
         model: as on the command line, or opened.
         plan: which vectors, by which factors; applied at once.
         tower: ``vision``, or ``text`` of a model that has one; of an opened model its own.
 
+    Returns:
+        The changed tensors by name, in the checkpoint's own shapes and types, and those that they
+        replace; ``load_state_dict(edit.changed, strict=False)`` puts them on a loaded model.
+
     Raises:
         InputError: the plan is of another model or of vectors that are not there; LayerScale is 0
             where a change is asked; there is no place for a head's constant; the type cannot
             hold the new weights.
+
+    >>> found = edit("scenes", Plan.of([Change(5, 2, 0, scale=0.0)]))
+    >>> found
+    Edit(scenes: 1 change in layer 5, 2 tensors)
+    >>> [tuple(tensor.shape) for tensor in found.changed.values()]
+    [(128, 128), (128,)]
     """
     opened = open_model(model, tower=tower)
     check_plan(opened, plan)

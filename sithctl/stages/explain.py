@@ -4,68 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from sithctl.errors import InputError
-from sithctl.kinds import Codes, Factors, LayerCodes
+from sithctl.kinds import Codes, LayerCodes
 from sithctl.kinds.codes import GRADES, REASONS
+from sithctl.kinds.explanations import Explanation, Explanations, Fidelity, WeightedConcept
 from sithctl.stages.layers import ANOTHER_MODEL, parse_selection
 
-
-@dataclass(frozen=True)
-class WeightedConcept:
-    """A concept of an explanation: its label, coefficient, place in the pool, and factors.
-
-    Attributes:
-        image: an image pool's id of it.
-        detail: its second, longer caption.
-        thumbnail: a small JPEG of it.
-    """
-
-    concept: str
-    coefficient: float
-    index: int
-    factors: Factors | None = None
-    image: str | None = None
-    detail: str | None = None
-    thumbnail: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """Cosines; None where the read-out is more than a norm and a linear map."""
-
-    feature: float | None
-    residual: float | None
-    residual_ceiling: float | None
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One pole of one singular vector, explained.
-
-    Attributes:
-        energy: σ² as a share of the whole head's.
-        degenerate: a neighbour's σ is too near to tell the two vectors apart.
-        concepts: by descending coefficient.
-        grade: how far to trust it, ``A`` to ``D``; None where the codes are not graded.
-        reasons: what keeps it from an A, of ``REASONS``.
-    """
-
-    layer: int
-    head: int
-    sv: int
-    side: str
-    pole: str
-    singular_value: float
-    energy: float
-    degenerate: bool
-    fidelity: Fidelity
-    concepts: tuple[WeightedConcept, ...]
-    grade: str | None = None
-    reasons: tuple[str, ...] = ()
+__all__ = ["Explanation", "Explanations", "Fidelity", "WeightedConcept", "explain"]
 
 
 def explain(
@@ -76,8 +24,8 @@ def explain(
     sv: str | int | None = None,
     top: int | None = None,
     min_grade: str | None = None,
-) -> list[Explanation]:
-    """The explanations in ``codes``.
+) -> Explanations:
+    """The explanations in ``codes`` (SITH, Sec. 3): each pole of each vector by its concepts.
 
     Args:
         codes: from ``decompose``.
@@ -85,15 +33,25 @@ def explain(
         top: the first so many singular vectors of each head.
         min_grade: of these, explanations of this grade or a better one: ``A`` to ``D``.
 
+    Returns:
+        A sequence of explanations, ordered by layer, head, vector and pole, which Jupyter shows as
+        a table.
+
     Raises:
         InputError: a layer, head or vector out of range, or codes without the grades asked for.
 
-    The result is ordered by layer, head, vector and pole.
+    >>> from sithctl import decompose, encode_pool, fold, svd
+    >>> pool = encode_pool(["crimson", "ocean", "ring", "snow", "box"])
+    >>> explain(decompose(svd(fold("scenes", 5)), pool), head=0, sv=0)
+    2 explanations of scenes
+      <5.0.0+ σ 0.554: 'ocean' 0.68, 'ring' 0.63, 'box' 0.31, 'crimson' 0.26>
+      <5.0.0- σ 0.554: 'crimson' 0.47, 'box' 0.40, 'snow' 0.10, 'ring' 0.05>
     """
     if min_grade is not None:
         check_graded(codes.graded, codes.model.name)
     found = _explanations(codes, _text(layer), _text(head), _text(sv), top)
-    return [e for e in found if min_grade is None or (e.grade or "Z") <= min_grade]
+    chosen = (e for e in found if min_grade is None or (e.grade or "Z") <= min_grade)
+    return Explanations(tuple(chosen), codes.model.name)
 
 
 def check_graded(graded: bool, where: str | None) -> None:

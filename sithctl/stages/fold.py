@@ -78,7 +78,8 @@ def fold(
     plain: bool = False,
     dtype: str = "float32",
 ) -> Heads:
-    """Fold a model's heads.
+    """Fold a model's heads: LayerNorm into what they read, LayerScale into what they write, both
+    centred (SITH, Sec. 3).
 
     Args:
         model: a name as on the command line, or an opened model.
@@ -93,6 +94,12 @@ def fold(
 
     Raises:
         InputError: a layer out of range, a missing tensor, NaN weights, an unknown architecture.
+
+    >>> heads = fold("scenes", "4-5")
+    >>> heads
+    Heads(scenes: layers 4-5, 8 heads of 16, norm folded)
+    >>> heads.layers[5].value.shape, heads.layers[5].output.shape
+    ((8, 128, 16), (8, 16, 128))
     """
     model = open_model(model, tower=tower, heads=heads)
     if dtype not in DTYPES:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sithctl.errors import InputError, Refused
 from sithctl.kinds.scores import Score
+from sithctl.kinds.shown import Shown, number_of
 from sithctl.stages.explain import Explanation
 from sithctl.stages.parallel import in_parallel
 from sithctl.stages.prompts import TEMPLATE, Answer, concepts_shown, prompt, read_answer
@@ -15,8 +16,8 @@ from sithctl.stages.prompts import TEMPLATE, Answer, concepts_shown, prompt, rea
 PATIENCE = 20  # answers of no use, before any of use, after which no more are paid for
 
 
-@dataclass(frozen=True)
-class Judgement:
+@dataclass(frozen=True, repr=False)
+class Judgement(Shown):
     """Scores in the order of the explanations.
 
     Attributes:
@@ -30,6 +31,12 @@ class Judgement:
     example: str = ""
     empty: int = 0
 
+    def __repr__(self) -> str:
+        return (
+            f"Judgement({number_of(len(self.scores), 'score')}, {self.unusable} unusable, "
+            f"{self.empty} empty)"
+        )
+
 
 def judge(
     explanations: Sequence[Explanation],
@@ -40,7 +47,7 @@ def judge(
     jobs: int = 4,
     progress: Callable[[int, int], None] | None = None,
 ) -> Judgement:
-    """Score explanations from 1 to 5.
+    """Score explanations from 1 to 5, by a language model for instance (SITH, Sec. 4.3).
 
     Args:
         explanations: from ``explain``.
@@ -51,10 +58,17 @@ def judge(
         jobs: how many prompts are under way at a time.
         progress: called with (prompts answered, prompts).
 
+    Returns:
+        Scores of those that name a concept, in their order. Equal prompts are asked once.
+
     Raises:
         InputError: nothing to judge, or no answer is a number.
 
-    Equal prompts are asked once.
+    >>> from sithctl.stages.explain import Fidelity, WeightedConcept
+    >>> told = (WeightedConcept("ocean", 0.8, 0),)
+    >>> one = Explanation(5, 2, 0, "right", "+", 1.0, 0.5, False, Fidelity(0.9, 0.5, 0.6), told)
+    >>> judge([one], "Is it about water?", lambda prompt: "5 it is").scores[0]
+    Score(layer=5, head=2, sv=0, pole='+', score=5, concepts='"ocean" (0.80)', why='it is')
     """
     shown = [(e, concepts_shown(e)) for e in explanations if e.concepts]
     if not shown:

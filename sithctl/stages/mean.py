@@ -39,7 +39,8 @@ def mean(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mean:
-    """The mean of a model's unit-norm features of images.
+    """The mean of a model's unit-norm features of images, which is taken off before vectors are
+    explained by texts: the two lie apart (SITH, Sec. 3).
 
     Args:
         images: pictures, with or without captions, or an image pool of the same model.
@@ -51,6 +52,10 @@ def mean(
 
     Raises:
         InputError: no image could be read, or the pool is of texts.
+
+    >>> found = mean([Image.new("RGB", (48, 48), name) for name in ("red", "blue")])
+    >>> found.count, found.mean.shape
+    (2, (48,))
     """
     if isinstance(images, Pool):
         if images.modality != "image":

@@ -27,7 +27,8 @@ def encode_pool(
     thumbnails: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Encode concepts with a model's text tower, or captioned images with its vision tower.
+    """Encode concepts with a model's text tower (SITH, Sec. 3), or captioned images with its vision
+    tower (UniSITH).
 
     Args:
         concepts: M labels, or captioned images, read a batch at a time.
@@ -47,6 +48,12 @@ def encode_pool(
     Raises:
         InputError: no concepts, or texts and a model without a text tower.
         UsageError: a template without ``{}``.
+
+    >>> pool = encode_pool(["crimson", "ocean", "ring"])
+    >>> pool
+    Pool(scenes: 3 texts, 48 features)
+    >>> pool.embeddings.shape
+    (3, 48)
     """
     check_templates(templates)
     encoder = load_encoder(model) if isinstance(model, str) else model

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sithctl.kinds import Array, Codes, Concepts, LayerCodes
+from sithctl.kinds import Array, Codes, Concepts, HeadFactors, Heads, LayerCodes, Spectra
 
 TRUSTED = 2  # grades A and B
 
@@ -139,3 +139,24 @@ def _heads(side: Iterable[Codes]) -> dict[int, int]:
         for codes in side
         for layer, values in codes.layers.items()
     }
+
+
+def energies(weights: Heads | Spectra) -> dict[int, Array]:
+    """How much every head writes, whatever it reads: Σσ² = ‖A B‖².
+
+    Args:
+        weights: from ``fold`` or ``svd``.
+
+    Returns:
+        (heads,) float64, by layer.
+    """
+    if isinstance(weights, Spectra):
+        spectra = weights.layers.items()
+        return {n: np.square(s.singular_values, dtype=np.float64).sum(-1) for n, s in spectra}
+    return {layer: _squared_norms(factors) for layer, factors in weights.layers.items()}
+
+
+def _squared_norms(factors: HeadFactors) -> Array:
+    """tr(AᵀA BBᵀ): products as small as a head."""
+    A, B = factors.value.astype(np.float64), factors.output.astype(np.float64)
+    return ((A.transpose(0, 2, 1) @ A) * (B @ B.transpose(0, 2, 1))).sum((-2, -1))

@@ -43,7 +43,7 @@ def thin_svd(reader: Tensor, writer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def svd(
     heads: Heads, *, rank: int | None = None, minus: Heads | None = None, device: str = "cpu"
 ) -> Spectra:
-    """Decompose every head.
+    """Decompose every head's value-output matrix into singular triplets (SITH, Sec. 3).
 
     Args:
         heads: from ``fold``.
@@ -56,6 +56,13 @@ def svd(
 
     Raises:
         InputError: a rank out of range, or heads of two models that do not match.
+
+    >>> from sithctl import fold
+    >>> spectra = svd(fold("scenes", 5), rank=4)
+    >>> spectra
+    Spectra(scenes: layer 5, 8 heads of 16, 4 vectors each)
+    >>> spectra.layers[5].right.shape
+    (8, 4, 128)
     """
     check_device(device, double=True)
     if minus is not None:

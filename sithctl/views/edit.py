@@ -27,12 +27,8 @@ ROWS = 200  # of a README's table
 
 def preview(edit: Edit, model: str, poles: Poles | None) -> RenderableType:
     """Every vector with both of its poles, σ before and after, and each layer's share of energy."""
-    table = Table(
-        title=Text(f"what would change in {printable(model)}", style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    title = Text(f"what would change in {printable(model)}", "bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("vector", no_wrap=True)
     table.add_column("σ", justify="right", no_wrap=True)
     table.add_column("→", justify="right", no_wrap=True)
@@ -46,7 +42,8 @@ def preview(edit: Edit, model: str, poles: Poles | None) -> RenderableType:
             cells.append(_both(poles(change.place)))
         table.add_row(*cells, Text(printable(change.why), style="dim"))
     shares = [f"layer {n}: {e.touched:.1%}" for n, e in sorted(edit.layers.items())]
-    return Group(table, Text(f"of the value-output energy: {', '.join(shares)}", style="dim"))
+    touched = Text(f"of the value-output energy: {', '.join(shares)}", style="dim")
+    return Group(title, table, touched)
 
 
 def _both(explanations: Sequence[Explanation]) -> Text:

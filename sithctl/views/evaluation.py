@@ -22,17 +22,20 @@ FILE_WIDTH = 160
 LONG = 24  # characters, from which texts may be folded
 
 
-def tables(evaluation: Evaluation, width: int) -> RenderableType:
+def tables(
+    evaluation: Evaluation, width: int, whole: str = "--format json has all"
+) -> RenderableType:
     """Every table, then the notes.
 
     Args:
         width: of the terminal, in columns; where a table is wider, intervals are left out of it.
+        whole: where all rows are, where some are left out.
     """
     parts: list[RenderableType] = []
     for table in (table for table in evaluation.tables if table.records):
-        grid, told = _grid(table, cell), True
+        grid, told = _grid(table, cell, whole), True
         if _natural_width(grid) > width:
-            grid, told = _grid(table, short_cell), not _has_intervals(table)
+            grid, told = _grid(table, short_cell, whole), not _has_intervals(table)
         parts.append(grid)
         if not told:
             parts.append(Text("intervals: in a wider terminal, or by --format json", "dim"))
@@ -40,7 +43,7 @@ def tables(evaluation: Evaluation, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _grid(table: Table, show: Callable[[Record, Column], str]) -> Grid:
+def _grid(table: Table, show: Callable[[Record, Column], str], whole: str) -> Grid:
     grid = Grid(
         title=Text(printable(table.title), style="bold"),
         title_justify="left",
@@ -61,7 +64,7 @@ def _grid(table: Table, show: Callable[[Record, Column], str]) -> Grid:
         grid.add_row(*(Text(show(record, column)) for column in table.columns))
     left = len(table.records) - len(shown)
     if left:
-        grid.caption, grid.caption_justify = f"and {left} more: --format json has all", "left"
+        grid.caption, grid.caption_justify = f"and {left} more: {whole}", "left"
     return grid
 
 

@@ -16,7 +16,7 @@ BESIDE = {"kind", "schema", "model", "history", "arrays", "digest", "readout"}
 
 
 def describe(document: Mapping[str, Any]) -> RenderableType:
-    """Kind and model, details, arrays, history: a small table each."""
+    """Kind and model, details, arrays where the document has them, history: a small table each."""
     model = document["model"]
     facts = _grid()
     facts.add_row(_text("kind"), _text(f"{document['kind']} (schema {document.get('schema')})"))
@@ -26,16 +26,19 @@ def describe(document: Mapping[str, Any]) -> RenderableType:
     for name, value in document.items():
         if name not in BESIDE:
             facts.add_row(_text(name), _text(_short(value)))
-    arrays = _section("arrays", "shape")
-    for name, shape in document.get("arrays", {}).items():
-        arrays.add_row(_text(name), _text(shape))
+    parts: list[RenderableType] = [facts, Text()]
+    if "arrays" in document:
+        arrays = _section("arrays", "shape")
+        for name, shape in document["arrays"].items():
+            arrays.add_row(_text(name), _text(shape))
+        parts += [arrays, Text()]
     history = _section("history", "parameters and inputs")
     for stage in document["history"]:
         details = {**stage["parameters"], **{f"{n} ←": d[:12] for n, d in stage["inputs"].items()}}
         extra = {k: v for k, v in stage.items() if k in {"time", "arguments", "folder"}}
         name = f"{stage['stage']} {stage['version']}"
         history.add_row(_text(name), _text(_short({**details, **extra})))
-    return Group(facts, Text(), arrays, Text(), history)
+    return Group(*parts, history)
 
 
 def _text(value: object) -> Text:

@@ -63,20 +63,28 @@ def as_jsonl(explanations: Iterable[Explanation]) -> str:
 
 
 def as_csv(explanations: Iterable[Explanation], delimiter: str = ",") -> str:
-    """A line a concept; an explanation without any has one line with empty cells. Where concepts
-    are images, a further column has their ids; where explanations are graded, two further ones have
-    the grade and its reasons."""
-    rows = list(explanations)
-    graded = any(e.grade for e in rows)
-    images = any(c.image is not None for e in rows for c in e.concepts)
+    """The columns of ``flat``, a header first; a flag is 0 or 1."""
+    names, rows = flat(explanations)
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
-    more = (*(("image",) if images else ()), *(("grade", "reasons") if graded else ()))
-    writer.writerow((*COLUMNS, *more))
-    for e in rows:
-        last = [e.grade, " ".join(e.reasons)] if graded else []
-        writer.writerows([*row, *last] for row in _rows(e, images))
+    writer.writerow(names)
+    writer.writerows([int(x) if isinstance(x, bool) else x for x in row] for row in rows)
     return buffer.getvalue()
+
+
+def flat(explanations: Iterable[Explanation]) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Names of columns, and a row a concept; an explanation without any has one row with empty
+    cells. Where concepts are images, a further column has their ids; where explanations are graded,
+    two further ones have the grade and its reasons."""
+    found = list(explanations)
+    graded = any(e.grade for e in found)
+    images = any(c.image is not None for e in found for c in e.concepts)
+    more = (*(("image",) if images else ()), *(("grade", "reasons") if graded else ()))
+    rows: list[list[Any]] = []
+    for e in found:
+        last = [e.grade, " ".join(e.reasons)] if graded else []
+        rows += [[*row, *last] for row in _rows(e, images)]
+    return (*COLUMNS, *more), rows
 
 
 def _rows(e: Explanation, images: bool) -> list[list[Any]]:
@@ -88,7 +96,7 @@ def _rows(e: Explanation, images: bool) -> list[list[Any]]:
         e.pole,
         e.singular_value,
         e.energy,
-        int(e.degenerate),
+        e.degenerate,
         e.fidelity.feature,
         e.fidelity.residual,
         e.fidelity.residual_ceiling,
