@@ -218,7 +218,7 @@ def test_the_best_are_those_of_float64(
     queries *= 10.0**power
     taken = torch.randint(-1, m, (n, 2), generator=torch.Generator().manual_seed(seed))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search_module, "SCORES", block)
+        patch.setitem(search_module.SCORES, "cpu", block)
         patch.setattr(search_module, "PAIRS", held)
         patch.setattr(dictionary_module, "READ", block)
         rows = Read(dictionary) if read else Held(dictionary)

@@ -10,7 +10,7 @@ from torch import Tensor
 from sithctl.pursuit.dictionary import Dictionary, Rows, batches
 from sithctl.pursuit.screen import TINY
 
-GATHERED = 1 << 21  # numbers of concepts gathered at a time
+GATHERED = 1 << 18  # numbers of concepts gathered at a time: so many stay in cache
 PAIRS = 1 << 20  # candidates that are held before they are settled
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from sithctl.pursuit.dictionary import Dictionary, batches
 
 RUN = 128  # concepts that share a maximum
-SCORES = 1 << 22  # scores of a block
+SCORES = {"cpu": 1 << 22, "cuda": 1 << 28}  # of a block: of a cache; enough to keep a GPU busy
 UNIT = 2**-9  # what rounding to bfloat16 changes a number by, at most
 TINY = torch.finfo(torch.float32).tiny
 LEAST = torch.finfo(torch.float32).min
@@ -60,11 +60,18 @@ class Scan:
         self.bfloat16 = dtype == torch.bfloat16
         # Of the unrounded score, and a little for taking it of the rounded one.
         self.rounding = UNIT * 1.01 if self.bfloat16 else 0.0
-        rounded = self.low.double()
-        self.norms = rounded.norm(dim=1)
-        self.errors = (queries - rounded).norm(dim=1)
+        self.unsure = self._unsure(queries)
         self.top = torch.full((len(queries), k), -torch.inf, device=queries.device)
         self.run = _run_length(len(dictionary), k)
+
+    def _unsure(self, queries: Tensor) -> Tensor:
+        """(n,) float64, the slack for a concept of norm 1."""
+        rounded = self.low.double()
+        concept = UNIT if self.bfloat16 else 0.0
+        # Tensor cores cut where processors round: twice the bound of rounding.
+        accumulated = (self.low.shape[1] + 4) * torch.finfo(torch.float32).eps
+        error = concept + accumulated * (1 + concept)
+        return (queries - rounded).norm(dim=1) + rounded.norm(dim=1) * error
 
     def candidates(self, batch_size: int, block: int, found: Found) -> None:
         """Tell ``found`` (rows, concepts, upper bounds) of what could be among the k best."""
@@ -128,13 +135,9 @@ class Scan:
 
     def _slack(self, concepts: slice, rows: slice) -> Tensor:
         norm = self.dictionary.norms[concepts].max()
-        error = norm * UNIT if self.bfloat16 else norm * 0
-        width = self.low.shape[1]
-        # Tensor cores cut where processors round: twice the bound of rounding.
-        accumulated = (width + 4) * torch.finfo(torch.float32).eps
-        slack = self.errors[rows] * norm + self.norms[rows] * (error + accumulated * (norm + error))
         # What is below float32's least normal number may count as 0; and this sum is rounded too.
-        return ((slack + 4 * width * TINY * (1 + norm)) * (1 + 2**-10)).float()
+        tiny = 4 * self.low.shape[1] * TINY * (1 + norm)
+        return ((self.unsure[rows] * norm + tiny) * (1 + 2**-10)).float()
 
     def _threshold(self, rows: slice, slack: Tensor) -> Tensor:
         """The least score, of those with this slack, whose exact value may reach the k-th best."""

@@ -122,12 +122,13 @@ def _search(
         if shortlist.count > PAIRS:
             shortlist.settle(scan.lower_bounds())
 
-    scan.candidates(batch_size, max(1, SCORES // min(batch_size, len(queries))), found)
+    scores = SCORES.get(queries.device.type, SCORES["cpu"])
+    scan.candidates(batch_size, max(1, scores // min(batch_size, len(queries))), found)
     shortlist.settle(scan.lower_bounds())
-    scores = len(queries) * len(dictionary)
+    pairs = len(queries) * len(dictionary)
     tally = Tally(
-        scores if dictionary.screened else 0,
-        0 if dictionary.screened else scores,
+        pairs if dictionary.screened else 0,
+        0 if dictionary.screened else pairs,
         shortlist.rescored,
         shortlist.certified,
     )

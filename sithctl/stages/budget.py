@@ -44,7 +44,7 @@ def working_set(targets: int, width: int, sparsity: int) -> int:
     rows = targets * width * (4 * 8 + 4 * sparsity)  # the query and copies, and the concepts
     gathered = GATHERED * (4 + 3 * 8)
     listed = 6 * PAIRS * 8
-    blocks = SCORES * 4 * 2 + READ * 4 + NUMBERS * (4 + 3 * 8)
+    blocks = SCORES["cpu"] * 4 * 2 + READ * 4 + NUMBERS * (4 + 3 * 8)
     return rows + gathered + listed + blocks
 
 
