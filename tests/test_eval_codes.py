@@ -22,10 +22,11 @@ from sithctl.artifacts import load, save
 from sithctl.errors import InputError
 from sithctl.evaluation.agreement import agreement, alike
 from sithctl.evaluation.chance import Chance, percentiles, shuffled_coordinates
-from sithctl.evaluation.coherence import coherence, pair_means
+from sithctl.evaluation.coherence import coherence
 from sithctl.evaluation.explained import Explained
 from sithctl.evaluation.factors import dominant_share, factor_names
 from sithctl.evaluation.fidelity import fidelity
+from sithctl.evaluation.likeness import pair_means
 from sithctl.evaluation.matching import options_of, vectors_explained
 from sithctl.evaluation.trust import trust
 from sithctl.kinds import Codes, Identity, Pool, Readout, Step

@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import sithctl
-from sithctl.evaluation.drift import (
+from sithctl.evaluation.drift import chance
+from sithctl.evaluation.head_drift import (
     PARTS,
     SHARES,
     Side,
-    chance,
     decompose,
     head_drift,
     leading,

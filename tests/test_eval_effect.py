@@ -17,7 +17,7 @@ from PIL import Image
 import sithctl
 from sithctl import decompose, encode_pool, fold, svd
 from sithctl.artifacts import load, save
-from sithctl.evaluation.effect import directions, strength
+from sithctl.evaluation.ablation import directions, strength
 from sithctl.kinds import Codes
 from sithctl.models import load_encoder, open_model
 from sithctl.scenes.bundled import bundled_mean

@@ -99,6 +99,7 @@ def test_fidelity_and_coherence_are_a_trade(results: Path) -> None:
 
 def test_figures_are_pictures(results: Path) -> None:
     names = {path.stem for path in results.glob("*.svg")}
+    assert names == {figure for figures in EXPERIMENTS.values() for figure in figures}
     assert {"fidelity", "trade-off", "pool-size", "spurious", "unsafe", "reconstruction"} <= names
     for path in results.glob("*.svg"):
         assert ET.parse(path).getroot().tag.endswith("svg")
@@ -140,11 +141,14 @@ def test_what_does_not_hold_ends_with_4(run: Any, monkeypatch: pytest.MonkeyPatc
     assert "nor this" not in result.stderr
 
 
-def test_results_are_not_overwritten(run: Any, tmp_path: Path) -> None:
-    (tmp_path / "unsafe.json").write_text("mine")
-    result = run("reproduce", "unsafe", "-o", str(tmp_path))
+@pytest.mark.parametrize("file", ["unsafe.json", "trade-off.svg"])
+def test_results_are_not_overwritten(run: Any, tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_text("mine")
+    result = run("reproduce", "all", "-o", str(tmp_path))
     assert result.exit_code == 3
-    assert (tmp_path / "unsafe.json").read_text() == "mine"
+    assert file in result.stderr
+    assert "$ " not in result.stderr  # before any work
+    assert (tmp_path / file).read_text() == "mine"
 
 
 @pytest.mark.parametrize("option", ["--work", "-o"])

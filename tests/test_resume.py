@@ -84,7 +84,25 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_decompose_goes_on_after_a_kill(inputs: Path, tmp_path: Path, run: Run) -> None:
+Same = Callable[[list[object], Path], None]
+
+
+@pytest.fixture
+def same_as_whole(tmp_path: Path, run: Run) -> Same:
+    """A command's file has the bytes of one that was never ended, and nothing lies beside it."""
+
+    def check(line: list[object], target: Path) -> None:
+        whole = tmp_path / "whole.h5"
+        assert run(*line, "-o", whole).exit_code == 0
+        assert target.read_bytes() == whole.read_bytes()
+        assert not list(tmp_path.glob(".*"))
+
+    return check
+
+
+def test_decompose_goes_on_after_a_kill(
+    inputs: Path, tmp_path: Path, run: Run, same_as_whole: Same
+) -> None:
     line: list[object] = ["decompose", inputs / "spectra.safetensors", "--layers", "0-5", "-k", 8]
     target, part = tmp_path / "codes.h5", part_of(tmp_path / "codes.h5")
     killed([*line, "--pool", inputs / "pool1.h5"], target, signal.SIGKILL)
@@ -100,12 +118,12 @@ def test_decompose_goes_on_after_a_kill(inputs: Path, tmp_path: Path, run: Run) 
     again = run(*line, "--pool", inputs / "pool1.h5", "-o", target)
     assert again.exit_code == 0
     assert "going on after 1 finished blocks" in again.stderr
-    assert run(*line, "--pool", inputs / "pool1.h5", "-o", tmp_path / "whole.h5").exit_code == 0
-    assert target.read_bytes() == (tmp_path / "whole.h5").read_bytes()
-    assert not list(tmp_path.glob(".*"))
+    same_as_whole([*line, "--pool", inputs / "pool1.h5"], target)
 
 
-def test_an_image_pool_goes_on_after_a_kill(tmp_path: Path, pictures: Path, run: Run) -> None:
+def test_an_image_pool_goes_on_after_a_kill(
+    tmp_path: Path, pictures: Path, run: Run, same_as_whole: Same
+) -> None:
     photos, target = tmp_path / "photos", tmp_path / "pool.h5"
     captioned_photos(photos, pictures, 15)
     line: list[object] = ["encode-pool", photos, "--batch-size", 2]
@@ -118,9 +136,7 @@ def test_an_image_pool_goes_on_after_a_kill(tmp_path: Path, pictures: Path, run:
     assert "15 of 180 images could not be read and were skipped, the first: 0/03.png" in (
         again.stderr
     )
-    assert run(*line, "-o", tmp_path / "whole.h5").exit_code == 0
-    assert target.read_bytes() == (tmp_path / "whole.h5").read_bytes()
-    assert not list(tmp_path.glob(".*"))
+    same_as_whole(line, target)
 
 
 def captioned_photos(photos: Path, pictures: Path, times: int) -> None:
@@ -133,7 +149,7 @@ def captioned_photos(photos: Path, pictures: Path, times: int) -> None:
     (photos / "metadata.csv").write_text("\n".join(rows) + "\n")
 
 
-def test_interrupted_says_how_to_go_on(tmp_path: Path, run: Run) -> None:
+def test_interrupted_says_how_to_go_on(tmp_path: Path, run: Run, same_as_whole: Same) -> None:
     line: list[object] = ["mean", "scenes", "--limit", 2000, "--batch-size", 8]
     target = tmp_path / "mean.h5"
     said = killed(line, target, signal.SIGINT, blocks=2)
@@ -143,46 +159,54 @@ def test_interrupted_says_how_to_go_on(tmp_path: Path, run: Run) -> None:
     changed = run(*line, "--seed", 4, "-o", target)
     assert changed.exit_code == 3
     assert "differs in images: " in changed.stderr
-    few = run(*line[:2], "--limit", 24, "--batch-size", 8, "-o", target, "--force")
-    assert few.exit_code == 0  # what lay there was thrown away
-    assert "going on" not in few.stderr
-    whole = tmp_path / "whole.h5"
-    assert run(*line[:2], "--limit", 24, "--batch-size", 8, "-o", whole).exit_code == 0
-    assert target.read_bytes() == whole.read_bytes()
-    assert not list(tmp_path.glob(".*"))
+    few = [*line[:2], "--limit", 24, "--batch-size", 8]
+    anew = run(*few, "-o", target, "--force")
+    assert anew.exit_code == 0  # what lay there was thrown away
+    assert "going on" not in anew.stderr
+    same_as_whole(few, target)
 
 
 class Killed(BaseException):
     """Stands for a kill where a process of its own would be slow: nothing may catch it."""
 
 
-def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """The next command dies after so many finished blocks."""
-    add, left = Finished.add, [after]
-
-    def counted(self: Finished, block: Block) -> None:
-        add(self, block)
-        left[0] -= 1
-        if not left[0]:
-            raise Killed
-
-    monkeypatch.setattr(Finished, "add", counted)
+Dies = Callable[[list[object], int], None]
 
 
 @pytest.fixture
-def cut_short(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., list[object]]:
+def dies(run: Run, monkeypatch: pytest.MonkeyPatch) -> Dies:
+    """Run a command that dies after so many finished blocks."""
+    add = Finished.add
+
+    def call(line: list[object], after: int) -> None:
+        left = [after]
+
+        def counted(self: Finished, block: Block) -> None:
+            add(self, block)
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Finished, "add", counted)
+            with pytest.raises(Killed):
+                run(*line)
+
+    return call
+
+
+Cut = Callable[[], list[object]]
+
+
+@pytest.fixture
+def cut_short(tmp_path: Path, dies: Dies, monkeypatch: pytest.MonkeyPatch) -> Cut:
     """A text pool of six blocks, whose making ended after two of them; the command."""
     monkeypatch.setattr("sithctl.stages.text_pool.CHUNK", 4)
     (tmp_path / "words.txt").write_text("\n".join(f"ring {'x' * (i % 7)} {i}" for i in range(22)))
     line: list[object] = ["encode-pool", tmp_path / "words.txt", "--batch-size", 4]
 
     def cut() -> list[object]:
-        with monkeypatch.context() as patch:
-            dying(patch, after=2)
-            with pytest.raises(Killed):
-                run(*line, "-o", tmp_path / "pool.h5")
+        dies([*line, "-o", tmp_path / "pool.h5"], 2)
         assert records(tmp_path / ".pool.h5.part") == 2
         return line
 
@@ -191,10 +215,7 @@ def cut_short(
 
 @pytest.mark.parametrize("option", [("--template", "a {}"), ("--limit", 9), ("--store", "float16")])
 def test_other_options_are_refused(
-    option: tuple[str, object],
-    cut_short: Callable[[], list[object]],
-    tmp_path: Path,
-    run: Run,
+    option: tuple[str, object], cut_short: Cut, tmp_path: Path, run: Run, same_as_whole: Same
 ) -> None:
     line = cut_short()
     target = tmp_path / "pool.h5"
@@ -202,26 +223,23 @@ def test_other_options_are_refused(
     assert refused.exit_code == 3
     assert "left unfinished differs in " in refused.stderr
     assert run(*line, *option, "--force", "-o", target).exit_code == 0
-    assert run(*line, *option, "-o", tmp_path / "whole.h5").exit_code == 0
-    assert target.read_bytes() == (tmp_path / "whole.h5").read_bytes()
-    assert not (tmp_path / ".pool.h5.part").exists()
+    same_as_whole([*line, *option], target)
 
 
 @pytest.mark.parametrize("cut", [1, 3000])
 def test_half_a_block_is_made_again(
-    cut: int, cut_short: Callable[[], list[object]], tmp_path: Path, run: Run
+    cut: int, cut_short: Cut, tmp_path: Path, run: Run, same_as_whole: Same
 ) -> None:
     line = cut_short()
     part, target = tmp_path / ".pool.h5.part", tmp_path / "pool.h5"
     part.write_bytes(part.read_bytes()[:-cut])
     again = run(*line, "-o", target, "--force")  # which overwrites; what fits is gone on with
     assert "going on after 1 finished blocks" in again.stderr
-    assert run(*line, "-o", tmp_path / "whole.h5").exit_code == 0
-    assert target.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    same_as_whole(line, target)
 
 
 def test_a_damaged_block_and_what_follows_is_made_again(
-    cut_short: Callable[[], list[object]], tmp_path: Path, run: Run
+    cut_short: Cut, tmp_path: Path, run: Run, same_as_whole: Same
 ) -> None:
     line = cut_short()
     part, target = tmp_path / ".pool.h5.part", tmp_path / "pool.h5"
@@ -231,13 +249,12 @@ def test_a_damaged_block_and_what_follows_is_made_again(
     again = run(*line, "-o", target)
     assert again.exit_code == 0
     assert "going on" not in again.stderr
-    assert run(*line, "-o", tmp_path / "whole.h5").exit_code == 0
-    assert target.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    same_as_whole(line, target)
 
 
 @pytest.mark.parametrize("content", [b"", b"half a li", b"[1]\n", b"\xff" * 99 + b"\n"])
 def test_something_else_in_its_place(
-    content: bytes, cut_short: Callable[[], list[object]], tmp_path: Path, run: Run
+    content: bytes, cut_short: Cut, tmp_path: Path, run: Run
 ) -> None:
     line = cut_short()
     part, target = tmp_path / ".pool.h5.part", tmp_path / "pool.h5"
@@ -250,7 +267,7 @@ def test_something_else_in_its_place(
         assert part.read_bytes() == content
 
 
-def test_one_process_at_a_time(cut_short: Callable[[], list[object]], tmp_path: Path) -> None:
+def test_one_process_at_a_time(tmp_path: Path) -> None:
     finished = Finished(tmp_path / ".x.part", {"a": 1}, force=False)
     with pytest.raises(InputError, match="another process is at work"):
         Finished(tmp_path / ".x.part", {"a": 1}, force=True)
@@ -259,23 +276,18 @@ def test_one_process_at_a_time(cut_short: Callable[[], list[object]], tmp_path: 
 
 
 def test_a_picture_that_changed_is_seen(
-    tmp_path: Path, pictures: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pictures: Path, run: Run, dies: Dies
 ) -> None:
-    photos = tmp_path / "photos"
-    shutil.copytree(pictures, photos)
-    line: list[object] = ["mean", photos, "--batch-size", 2, "-o", tmp_path / "mean.h5"]
-    with monkeypatch.context() as patch:
-        dying(patch, after=2)
-        with pytest.raises(Killed):
-            run(*line)
-    (photos / "00.png").write_bytes((photos / "01.png").read_bytes())
+    line: list[object] = ["mean", pictures, "--batch-size", 2, "-o", tmp_path / "mean.h5"]
+    dies(line, 2)
+    (pictures / "00.png").write_bytes((pictures / "01.png").read_bytes())
     refused = run(*line)
     assert refused.exit_code == 3
     assert "differs in source: " in refused.stderr
 
 
 def test_a_model_that_changed_is_seen(
-    tiny_clip: Path, tmp_path: Path, pictures: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    tiny_clip: Path, tmp_path: Path, pictures: Path, run: Run, dies: Dies
 ) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -283,10 +295,7 @@ def test_a_model_that_changed_is_seen(
     shutil.copytree(tiny_clip, model)
     line: list[object] = ["mean", pictures, "-m", model, "--batch-size", 5]
     line += ["-o", tmp_path / "mean.h5"]
-    with monkeypatch.context() as patch:
-        dying(patch, after=1)
-        with pytest.raises(Killed):
-            run(*line)
+    dies(line, 1)
     weights = load_file(model / "model.safetensors")
     weights["vision_model.embeddings.class_embedding"] += 1  # no part of the read-out
     save_file(weights, model / "model.safetensors", {"format": "pt"})
@@ -296,18 +305,13 @@ def test_a_model_that_changed_is_seen(
 
 
 def test_places_of_a_source_that_changed_are_seen(
-    tmp_path: Path, pictures: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pictures: Path, run: Run, dies: Dies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a source has nothing to be told apart by but what it says of its pictures."""
     monkeypatch.setattr("sithctl.sources.folders.Folder.stamp", lambda _: None)
-    photos = tmp_path / "photos"
-    shutil.copytree(pictures, photos)
-    line: list[object] = ["mean", photos, "--batch-size", 2, "-o", tmp_path / "mean.h5"]
-    with monkeypatch.context() as patch:
-        dying(patch, after=2)
-        with pytest.raises(Killed):
-            run(*line)
-    (photos / "01.png").rename(photos / "01b.png")
+    line: list[object] = ["mean", pictures, "--batch-size", 2, "-o", tmp_path / "mean.h5"]
+    dies(line, 2)
+    (pictures / "01.png").rename(pictures / "01b.png")
     refused = run(*line)
     assert refused.exit_code == 3
     assert "the source has changed since a run was left unfinished" in refused.stderr

@@ -18,7 +18,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.models import open_model
 from sithctl.models import opening as model_module
-from sithctl.models.locate import Location
+from sithctl.models.location import Location
 from sithctl.models.opening import open_located
 from sithctl.models.timm_models import obstacle, skeleton
 from sithctl.stages.fold import fold

@@ -16,7 +16,8 @@ from sithctl.artifacts.store import load
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
 from sithctl.kinds.base import digest_of
-from sithctl.models.locate import BUNDLED, CHECKPOINTS, is_adapter, locate
+from sithctl.models.locate import BUNDLED, CHECKPOINTS, locate
+from sithctl.models.location import is_adapter
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.sources.texts import read_texts
 from sithctl.stages.layers import select_layers

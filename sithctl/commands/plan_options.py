@@ -179,7 +179,7 @@ def _from_scores(given: dict[str, Any]) -> list[Change]:
 
 
 def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:
-    from sithctl.stages.planning import by_task, by_words
+    from sithctl.stages.relevance import by_task, by_words
 
     changes: list[Change] = []
     ways = (("suppress", SUPPRESS), ("amplify", AMPLIFY))

@@ -84,7 +84,7 @@ def reproduce(
     from sithctl.evaluation.experiments import reproduce as experiment
     from sithctl.evaluation.lab import Lab
 
-    chosen = EXPERIMENTS if name is Experiment.all else (name.value,)
+    chosen = tuple(EXPERIMENTS) if name is Experiment.all else (name.value,)
     if work is not None:
         _check_work(work, force)
     if output is not None:
@@ -122,8 +122,11 @@ def _check_work(folder: Path, force: bool) -> None:
 
 
 def _check_results(folder: Path, names: Sequence[str], force: bool) -> None:
-    files = [folder / f"{name}.{kind}" for name in names for kind in ("json", "svg")]
-    taken = [path for path in files if path.exists()]
+    from sithctl.evaluation.experiments import EXPERIMENTS
+
+    figures = [f"{figure}.svg" for name in names for figure in EXPERIMENTS[name]]
+    files = [*(f"{name}.json" for name in names), *figures]
+    taken = [folder / file for file in files if (folder / file).exists()]
     if taken and not force:
         todo = "take another folder, or --force to overwrite"
         raise InputError("the output exists", taken[0], todo)

@@ -1,17 +1,14 @@
 """Whether heads do what their explanations say: a vector's σ is set to 0 in the running model, and
 what that does to image features is measured along the explanation.
 
-The direction of an explanation is d = norm(Γ̂ᵀc), of each pole. Which pole a vector writes depends
-on what it reads, so that a picture's effect is the larger |Δf · d| of its poles' directions, Δf the
-change of its unit feature. Beside it stands what other directions show by the same measure: random
-ones, with the same coefficients on other concepts that the codes use; and, sterner, the
-explanations of the other vectors.
+Beside it stands what other directions show by the same measure (``ablation``): random ones, with
+the same coefficients on other concepts that the codes use; and, sterner, the explanations of the
+other vectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sithctl.errors import InputError
+from sithctl.evaluation.ablation import (
+    GROUPS,
+    Unit,
+    directions,
+    measured,
+    random_directions,
+    units_of,
+)
 from sithctl.evaluation.bootstrap import bootstrap
 from sithctl.evaluation.results import Column, Evaluation, Progress, Record, Table, Tell, untold
 from sithctl.kinds import Change, Codes, Plan
@@ -27,35 +32,17 @@ from sithctl.models.encoders import Batch, Encoder
 from sithctl.models.live import edited
 from sithctl.models.model import Model
 from sithctl.stages.edit import edit
-from sithctl.stages.explain import Explanation, explain
+from sithctl.stages.explain import explain
 from sithctl.stages.ownership import check_codes
 from sithctl.stages.svd import one_thread
 
 DRAWS = 200  # random directions a unit
-GROUPS = ("vector", "head")
 NOTE = (
     "effect: mean over pictures of |Δf · d| when σ is set to 0, the larger of both poles'. × "
     "random: as a multiple of that of {draws} directions with the same coefficients on other "
     "concepts; × others: of that of the other {group}s' explanations. beats: share of the random "
     "directions with less. share: of ‖Δf‖² along the explanation."
 )
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is ablated at once.
-
-    Attributes:
-        places: (layer, head, sv) of its vectors.
-        weights: (directions, K) coefficients, 0 where unused: a row a pole of a vector.
-        concepts: (directions, K) rows of ``Codes.concepts``.
-        labels: of the strongest concepts of its first vector's poles.
-    """
-
-    places: tuple[tuple[int, int, int], ...]
-    weights: Tensor
-    concepts: Tensor
-    labels: tuple[str, ...]
 
 
 def effect(
@@ -91,23 +78,16 @@ def effect(
     """
     _check(model, codes, pictures, group)
     rows = explain(codes, layer=layer, head=head, sv=sv, top=top)
-    units = _units(codes, rows, group)
+    units = units_of(codes, rows, group)
     vectors = F.normalize(torch.from_numpy(codes.concepts.vectors).double(), dim=-1)
     meant = [directions(unit.weights, vectors[unit.concepts]) for unit in units]
-    counted = Progress(progress, len(units) + 1)
-    base = _features(encoder, pictures)
-    counted.step()
     records = []
-    for i, unit in enumerate(units):
-        plan = Plan.of(Change(*place, 0.0) for place in unit.places)
-        with edited(encoder, model, edit(model, plan).changed):
-            change = _features(encoder, pictures) - base
+    for i, change in enumerate(_changes(model, encoder, pictures, units, progress)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + i)
         others = [d for j, d in enumerate(meant) if j != i]
         with one_thread():  # hundreds of products too small for more
-            random = _random(unit, vectors, draws, generator)
-            records.append(_record(unit, group, change, meant[i], random, others))
-        counted.step()
+            random = random_directions(units[i], vectors, draws, generator)
+            records.append(measured(units[i], group, change, meant[i], random, others))
     header = {
         "model": model.name,
         "pictures": len(pictures),
@@ -149,102 +129,27 @@ def _check(model: Model, codes: Codes, pictures: Sequence[Batch], group: str) ->
     check_codes(codes, model)
 
 
-def _units(codes: Codes, rows: Sequence[Explanation], group: str) -> list[Unit]:
-    """What is ablated at once; vectors without any concept have no direction and are left out."""
-    place = {int(index): i for i, index in enumerate(codes.concepts.indices)}
-    together: dict[tuple[int, ...], list[Explanation]] = {}
-    for row in rows:
-        if row.concepts:
-            key = (row.layer, row.head) if group == "head" else (row.layer, row.head, row.sv)
-            together.setdefault(key, []).append(row)
-    if not together:
-        raise InputError("no explanation has a concept", codes.model.name, "choose other vectors")
-    most = max(len(row.concepts) for row in rows)
-    if len(codes.concepts.labels) < 2 * most:
-        raise InputError(
-            f"{len(codes.concepts.labels)} concepts in use, too few to draw others from",
-            codes.model.name,
-            "explain more vectors",
-        )
-    return [_unit(of_one, place, most) for of_one in together.values()]
-
-
-def _unit(rows: list[Explanation], place: dict[int, int], most: int) -> Unit:
-    weights, concepts = torch.zeros(len(rows), most).double(), torch.zeros(len(rows), most).long()
-    for i, row in enumerate(rows):
-        for k, concept in enumerate(row.concepts):
-            weights[i, k], concepts[i, k] = concept.coefficient, place[concept.index]
-    places = dict.fromkeys((row.layer, row.head, row.sv) for row in rows)
-    first = [f"{row.pole} {row.concepts[0].concept}" for row in rows[:2]]
-    return Unit(tuple(places), weights, concepts, tuple(first))
-
-
-def directions(weights: Tensor, vectors: Tensor) -> Tensor:
-    """d = norm(Γ̂ᵀc): (…, K) coefficients and (…, K, features) unit rows → (…, features)."""
-    return F.normalize((weights.unsqueeze(-1) * vectors).sum(-2), dim=-1)
-
-
-def _random(
-    unit: Unit, vectors: Tensor, draws: int, generator: torch.Generator
+def _changes(
+    model: Model,
+    encoder: Encoder,
+    pictures: Sequence[Batch],
+    units: Sequence[Unit],
+    progress: Tell,
 ) -> Iterator[Tensor]:
-    """So many times (directions, features): the unit's coefficients on concepts that none of its
-    own explanations has, drawn without repetition within a direction; on any but a direction's own
-    where its vectors have nearly all."""
-    count = unit.concepts.shape[1]
-    used = torch.zeros(len(unit.concepts), len(vectors), dtype=torch.bool)
-    used[:, unit.concepts[unit.weights > 0]] = True
-    if len(vectors) - int(used[0].sum()) < 2 * count:
-        used = torch.zeros_like(used).scatter_(1, unit.concepts, True)
-    for _ in range(draws):
-        chance = torch.rand(used.shape, generator=generator).masked_fill(used, -1.0)
-        yield directions(unit.weights, vectors[chance.topk(count, dim=-1).indices])
+    """(pictures, features) a unit: how its ablation changes unit features."""
+    counted = Progress(progress, len(units) + 1)
+    base = _features(encoder, pictures)
+    counted.step()
+    for unit in units:
+        plan = Plan.of(Change(*place, 0.0) for place in unit.places)
+        with edited(encoder, model, edit(model, plan).changed):
+            change = _features(encoder, pictures) - base
+        yield change
+        counted.step()
 
 
 def _features(encoder: Encoder, pictures: Sequence[Batch]) -> Tensor:
     return F.normalize(encoder.encode_prepared(pictures).double(), dim=-1)
-
-
-def _record(
-    unit: Unit,
-    group: str,
-    change: Tensor,
-    meant: Tensor,
-    random: Iterator[Tensor],
-    others: list[Tensor],
-) -> Record:
-    """One unit's figures; ratios are None where nothing changed or there is nothing else."""
-    along, at_random = strength(change, meant), [strength(change, d) for d in random]
-    beside = [strength(change, d) for d in others]
-    found = float(along.mean())
-    by_chance = np.array([float(a.mean()) for a in at_random])
-    elsewhere = [float(a.mean()) for a in beside]
-    whole = float(change.square().sum())
-    layer, head, sv = unit.places[0]
-    place = {"layer": layer, "head": head} | ({"sv": sv} if group == "vector" else {})
-    return {
-        **place,
-        "place": ".".join(map(str, place.values())),
-        "vectors": len(unit.places),
-        "concepts": list(unit.labels),
-        "change": float(change.norm(dim=-1).mean()),
-        "effect": found,
-        "random": float(by_chance.mean()),
-        "ratio": _ratio(found, float(by_chance.mean())),
-        "beats": float((by_chance < found).mean()) if whole else None,
-        "others": float(np.mean(elsewhere)) if elsewhere else None,
-        "others_ratio": _ratio(found, float(np.mean(elsewhere))) if elsewhere else None,
-        "share": _ratio(float(along.square().sum()), whole),
-        "random_share": _ratio(float(np.mean([float(a.square().sum()) for a in at_random])), whole),
-    }
-
-
-def strength(change: Tensor, towards: Tensor) -> Tensor:
-    """(pictures,) the largest |Δf · d| of some directions (directions, features)."""
-    return (change @ towards.T).abs().amax(1)
-
-
-def _ratio(one: float, other: float) -> float | None:
-    return one / other if other else None
 
 
 FIGURES = ("effect", "random", "ratio", "beats", "others_ratio", "share", "random_share")

@@ -19,7 +19,7 @@ from torch import Tensor
 from sithctl.checkpoints.adapted import Adapted, LowRank
 from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
-from sithctl.models.locate import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from sithctl.models.location import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from sithctl.models.spellings import same_tensor
 
 MERGE = "merge it with peft's merge_and_unload, save that, and give it instead"

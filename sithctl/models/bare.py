@@ -9,7 +9,7 @@ from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.models.families import FAMILIES
 from sithctl.models.finding import search_layout
-from sithctl.models.locate import Location
+from sithctl.models.location import Location
 from sithctl.models.model import Model
 from sithctl.models.sizes import from_tensors
 from sithctl.models.structure import refuse

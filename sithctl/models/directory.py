@@ -22,7 +22,7 @@ from sithctl.checkpoints.writer import (
     written_names,
 )
 from sithctl.errors import InputError
-from sithctl.models.locate import OPEN_CLIP_CONFIG
+from sithctl.models.location import OPEN_CLIP_CONFIG
 from sithctl.models.model import Model
 
 HISTORY, PLAN, README = "sithctl.json", "sithctl-plan.csv", "README.md"  # what we write beside

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.models.device import Memory, check_device
-from sithctl.models.locate import Location, locate
+from sithctl.models.locate import locate
+from sithctl.models.location import Location
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,7 @@ from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.kinds import Readout
 from sithctl.models.family import Family
-from sithctl.models.locate import Location
+from sithctl.models.location import Location
 from sithctl.models.weights import LayerWeights, OutputNames, Tower
 
 __all__ = ["LayerWeights", "Model"]

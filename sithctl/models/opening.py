@@ -12,7 +12,8 @@ from sithctl.models.bare import open_bare
 from sithctl.models.families import FAMILIES
 from sithctl.models.family import Family
 from sithctl.models.finding import find_layout
-from sithctl.models.locate import Location, full_config, locate
+from sithctl.models.locate import locate
+from sithctl.models.location import Location, full_config
 from sithctl.models.model import Model
 from sithctl.models.names import is_outside
 from sithctl.models.open_clip_families import OPEN_CLIP, OPEN_CLIP_TEXT, OPEN_CLIP_TIMM, TIMM

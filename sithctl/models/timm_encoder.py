@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.models.encoders import Batch, Encoder
-from sithctl.models.locate import Location
+from sithctl.models.location import Location
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.models.encoders import Batch, Encoder
-from sithctl.models.locate import Location
+from sithctl.models.location import Location
 from sithctl.models.model import Model
 from sithctl.models.opening import open_located
 from sithctl.models.transformers_families import BEIT, CLIP_TOWER

@@ -20,7 +20,7 @@ from sithctl.scenes.model import pixels
 from sithctl.scenes.zero_shot import EncodePictures, accuracy
 from sithctl.stages.control import at_random
 from sithctl.stages.edit import edit
-from sithctl.stages.planning import by_words
+from sithctl.stages.relevance import by_words
 
 VECTORS = 96  # suppressed of a factor at most
 SHOWN = ("pattern", "position", "hazard", "count")

@@ -82,6 +82,40 @@ def picture_batches(
         yield batch
 
 
+def picture_blocks(
+    images: Iterable[Picture],
+    size: int,
+    wanted: Wanted,
+    take: Callable[[Picture], tuple[T, bytes]],
+    columns: Callable[[list[T]], Columns],
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Block]:
+    """A batch a block: its columns, what was skipped, and a digest of the pictures.
+
+    Args:
+        images, size, wanted: as ``picture_batches`` has them.
+        take: what is kept of a picture, and what of it goes into the digest.
+        columns: of all that was kept of a batch.
+        progress: called with (images done, images in all or 0) as a batch begins and ends.
+    """
+    content, total = Content(), getattr(images, "count", 0)
+
+    def taken(place: int, picture: Picture) -> T:
+        if progress and place % size == 0:
+            progress(place, total)
+        kept, signature = take(picture)
+        content.add(place, signature)
+        return kept
+
+    for batch in picture_batches(images, size, wanted, taken):
+        found = columns(batch.taken) if batch.wanted else None
+        yield batch.block(found and {**found, "content": content.column()})
+        content = Content()
+        if progress and batch.wanted:
+            done = (batch.number + 1) * size
+            progress(min(done, total) if total else done, total)
+
+
 def _arrivals(images: Iterable[Picture], wanted: Wanted) -> Iterator[Arrival]:
     of_source = getattr(images, "arrivals", None)
     if of_source is not None:

@@ -19,11 +19,10 @@ from sithctl.models import Encoder
 from sithctl.models.encoders import Batch
 from sithctl.models.opening import feature_space
 from sithctl.stages.batches import (
-    Content,
     Picture,
     content_of,
     nothing,
-    picture_batches,
+    picture_blocks,
     picture_seams,
     shown_digest,
     skipped,
@@ -77,26 +76,16 @@ class ImagePool:
 
     def blocks(self, wanted: Wanted) -> Iterator[Block]:
         """A batch a block: a row an image, what was skipped, and a digest of the pictures."""
-        content = Content()
-        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
+        return picture_blocks(
+            self.images, self.encoder.batch_size, wanted, self._take, self._columns, self.progress
+        )
 
-        def take(place: int, item: Picture) -> _Taken:
-            assert isinstance(item, CaptionedImage)
-            if self.progress and place % size == 0:
-                self.progress(place, total)
-            content.add(place, _signature(item))
-            factors = "" if item.factors is None else canonical(item.factors)
-            small = thumbnail(item.image) if self.thumbnails else b""
-            said = (item.id, item.caption, item.detail or "", factors)
-            return _Taken(*said, small, self.encoder.prepare(item.image))
-
-        for batch in picture_batches(self.images, size, wanted, take):
-            columns = self._columns(batch.taken) if batch.wanted else None
-            yield batch.block(columns and {**columns, "content": content.column()})
-            content = Content()
-            if self.progress and batch.wanted:
-                done = (batch.number + 1) * size
-                self.progress(min(done, total) if total else done, total)
+    def _take(self, item: Picture) -> tuple[_Taken, bytes]:
+        assert isinstance(item, CaptionedImage)
+        factors = "" if item.factors is None else canonical(item.factors)
+        small = thumbnail(item.image) if self.thumbnails else b""
+        said = (item.id, item.caption, item.detail or "", factors)
+        return _Taken(*said, small, self.encoder.prepare(item.image)), _signature(item)
 
     def _columns(self, taken: list[_Taken]) -> Columns:
         rows = np.zeros((0, 0), dtype=self.dtype)

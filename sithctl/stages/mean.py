@@ -19,11 +19,10 @@ from sithctl.models.encoders import Batch
 from sithctl.models.locate import locate
 from sithctl.models.opening import feature_space
 from sithctl.stages.batches import (
-    Content,
     Picture,
     content_of,
     nothing,
-    picture_batches,
+    picture_blocks,
     picture_seams,
     shown_digest,
     skipped,
@@ -94,23 +93,13 @@ class ImageMean:
 
     def blocks(self, wanted: Wanted) -> Iterator[Block]:
         """A batch a block: its sum and count, what was skipped, and a digest of the pictures."""
-        content = Content()
-        size, total = self.encoder.batch_size, getattr(self.images, "count", 0)
+        return picture_blocks(
+            self.images, self.encoder.batch_size, wanted, self._take, self._columns, self.progress
+        )
 
-        def take(place: int, item: Picture) -> Batch:
-            image = item.image if isinstance(item, CaptionedImage) else item
-            if self.progress and place % size == 0:
-                self.progress(place, total)
-            content.add(place, f"{image.size}".encode() + image.tobytes())
-            return self.encoder.prepare(image)
-
-        for batch in picture_batches(self.images, size, wanted, take):
-            columns = self._columns(batch.taken) if batch.wanted else None
-            yield batch.block(columns and {**columns, "content": content.column()})
-            content = Content()
-            if self.progress and batch.wanted:
-                done = (batch.number + 1) * size
-                self.progress(min(done, total) if total else done, total)
+    def _take(self, item: Picture) -> tuple[Batch, bytes]:
+        image = item.image if isinstance(item, CaptionedImage) else item
+        return self.encoder.prepare(image), f"{image.size}".encode() + image.tobytes()
 
     def _columns(self, pictures: list[Batch]) -> Columns:
         if not pictures:

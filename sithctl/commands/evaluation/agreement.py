@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import ForceOpt, OutOpt
 
 FirstArg = Annotated[str, typer.Argument(metavar="CODES", help="Codes; - is a pipe.")]
@@ -37,7 +37,6 @@ def agreement(
     Example: sithctl eval agreement codes.h5 published.h5
     """
     from sithctl.artifacts import load
-    from sithctl.artifacts.streams import check_target
     from sithctl.errors import UsageError
     from sithctl.evaluation.agreement import agreement as task
     from sithctl.kinds import Codes
@@ -45,8 +44,7 @@ def agreement(
 
     if codes == other == "-":
         raise UsageError("standard input is both codes", None, "name one as a file")
-    if output not in (None, "-"):
-        check_target(output, force)
+    check_report(output, force)
     first, second = load(codes, Codes), load(other, Codes)
     with console.progress("comparing explanations") as tell:
         measured = task(first, second, permutations=permutations, seed=seed, progress=tell)

@@ -8,7 +8,7 @@ import typer
 
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.fidelity import CodesArg
-from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import ForceOpt, OutOpt
 
 ScoresOpt = Annotated[
@@ -39,7 +39,6 @@ def coherence(
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.scores import read_scores
-    from sithctl.artifacts.streams import check_target
     from sithctl.errors import UsageError
     from sithctl.evaluation.coherence import coherence as task
     from sithctl.kinds import Codes
@@ -48,8 +47,7 @@ def coherence(
     source = source_or_pipe(codes, context)
     if source == scores == "-":
         raise UsageError("standard input is both codes and scores", None, "name one as a file")
-    if output not in (None, "-"):
-        check_target(output, force)
+    check_report(output, force)
     found = load(source, Codes)
     judged = None if scores is None else read_scores(scores)
     with console.progress("drawing concepts") as tell:

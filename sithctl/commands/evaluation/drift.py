@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import ForceOpt, LayersOpt, OutOpt, Tower, TowerOpt
 
 if TYPE_CHECKING:
@@ -52,12 +52,10 @@ def drift(
 
     Example: sithctl eval drift ./clip ./clip-lora --layers -4-
     """
-    from sithctl.artifacts.streams import check_target
     from sithctl.evaluation.drift import drift as task
     from sithctl.views.console import output as console
 
-    if output not in (None, "-"):
-        check_target(output, force)
+    check_report(output, force)
     with console.working("folding heads"):
         # Heads in a file are float32 unless told: two of one model must be equal to the bit.
         dtype = "float32" if _is_file(base) or _is_file(tuned) else "float64"

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sithctl.commands.common import source_or_pipe
-from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.explain import HeadOpt, LayerOpt, SvOpt, TopOpt
 from sithctl.commands.image_options import (
     IMAGES_HELP,
-    WANTED,
     ImageColumnOpt,
     SplitOpt,
     StreamingOpt,
     StrictOpt,
     note_skipped,
-    refuse_options,
+    open_sources,
 )
 from sithctl.commands.options import (
     DeviceOpt,
@@ -34,6 +33,7 @@ from sithctl.errors import UsageError
 
 if TYPE_CHECKING:
     from sithctl.models.encoders import Batch, Encoder
+    from sithctl.sources.images import Images
 
 
 class Group(StrEnum):
@@ -53,7 +53,6 @@ GroupOpt = Annotated[
 ]
 PicturesOpt = Annotated[int, typer.Option("--limit", min=1, help="So many images at most.")]
 DrawsOpt = Annotated[int, typer.Option("--draws", min=1, help="Random directions to compare with.")]
-OF_SOURCES = ("split", "image_column", "streaming")
 
 
 def effect(
@@ -92,7 +91,6 @@ def effect(
     Example: sithctl eval effect scenes codes.h5 --layer 5 --top 4
     """
     from sithctl.artifacts import load
-    from sithctl.artifacts.streams import check_target
     from sithctl.evaluation.effect import check_measurable
     from sithctl.evaluation.effect import effect as task
     from sithctl.kinds import Codes
@@ -102,15 +100,15 @@ def effect(
 
     if codes is None and Path(model).suffix == ".h5":  # CODES alone
         model, codes = "scenes", model
-    images = _data(model, data)
-    if output not in (None, "-"):
-        check_target(output, force)
+    source = _data(model, data)
+    check_report(output, force)
     opened, found = open_model(model), load(source_or_pipe(codes, context), Codes)
     check_measurable(found)
     check_codes(found, opened)  # before the model is loaded for them
+    (images,) = open_sources([source], context, idle=("seed",))
     with console.working("loading the model"):
         encoder = load_encoder(model, device, dtype=dtype.value, batch_size=batch_size)
-    pictures = _pictures(images, context, encoder)
+    pictures = _prepared(images, encoder)
     chosen = {"layer": layer, "head": head, "sv": sv, "top": top}
     with console.progress("ablating") as tell:
         result = task(
@@ -135,16 +133,10 @@ def _data(model: str, data: str | None) -> str:
     return data or "scenes:images"
 
 
-def _pictures(source: str, context: typer.Context, encoder: Encoder) -> list[Batch]:
+def _prepared(images: Images, encoder: Encoder) -> list[Batch]:
     """The images as the model takes them, each read and prepared once."""
-    from sithctl.sources.images import Wanted
-    from sithctl.sources.open import open_images
     from sithctl.views.console import output as console
 
-    asked = {name: context.params[name] for name in WANTED if name in context.params}
-    images = open_images(source, Wanted(**asked))
-    unused = tuple(name for name in OF_SOURCES if name not in images.uses)
-    refuse_options(context, unused, source, "a source that has no use for an option")
     pictures: list[Batch] = []
     with console.progress("reading images") as tell:
         for item in images:

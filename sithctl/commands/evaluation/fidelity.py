@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sithctl.commands.common import source_or_pipe
-from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import DeviceOpt, ForceOpt, OutOpt, PoolOpt
 
 CodesArg = Annotated[
@@ -44,15 +44,13 @@ def fidelity(
     Example: sithctl eval fidelity codes.h5 --pool pool.h5 --spectra spectra.safetensors
     """
     from sithctl.artifacts import load
-    from sithctl.artifacts.streams import check_target
     from sithctl.commands.decompose import load_pool
     from sithctl.evaluation.fidelity import fidelity as task
     from sithctl.kinds import Codes, Spectra
     from sithctl.views.console import output as console
 
     source = source_or_pipe(codes, context)
-    if output not in (None, "-"):
-        check_target(output, force)
+    check_report(output, force)
     found = load(source, Codes)
     made_from = None if spectra is None else load(spectra, Spectra)
     concepts = load_pool(pool, found)

@@ -8,7 +8,7 @@ import typer
 
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.fidelity import CodesArg, SamplesOpt
-from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
+from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import (
     DeviceOpt,
     ForceOpt,
@@ -79,9 +79,9 @@ def trust(
     source = source_or_pipe(codes, context)
     if output == "-" and report in (None, "-"):
         raise UsageError("both codes and figures on standard output", None, "give --report FILE")
-    for target in (output, report):
-        if target is not None and (target == output or target != "-"):
-            check_target(target, force)
+    if output is not None:
+        check_target(output, force)
+    check_report(report, force)
     found = load(source, Codes)
     made_from = spectra_at_hand(found) if spectra is None else load(spectra, Spectra)
     if made_from is None:

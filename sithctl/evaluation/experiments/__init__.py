@@ -5,16 +5,16 @@ from importlib import import_module
 from sithctl.evaluation.lab import Lab
 from sithctl.evaluation.reproduction import Reproduction
 
-EXPERIMENTS = (
-    "fidelity",
-    "pool-size",
-    "grounding",
-    "spurious",
-    "unsafe",
-    "classification",
-    "adaptation",
-    "reconstruction",
-)
+EXPERIMENTS = {  # and the figures that each draws
+    "fidelity": ("fidelity", "trade-off"),
+    "pool-size": ("pool-size",),
+    "grounding": (),
+    "spurious": ("spurious",),
+    "unsafe": ("unsafe",),
+    "classification": (),
+    "adaptation": (),
+    "reconstruction": ("reconstruction",),
+}
 
 
 def reproduce(name: str, lab: Lab) -> Reproduction:
