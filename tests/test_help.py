@@ -53,21 +53,6 @@ def test_every_command_has_an_example(command: str, run: Run) -> None:
     assert "Example: sithctl" in " ".join(run(*command.split(), "--help").stdout.split())
 
 
-def test_manual_and_completions_are_up_to_date() -> None:
-    assert manual.drifted() == []
-
-
-def test_no_page_has_a_roff_warning(shell) -> None:
-    import shutil
-
-    if not shutil.which("groff"):
-        pytest.skip("no groff on this machine")
-    pages = " ".join(str(p) for p in manual.generated() if p.suffix == ".1")
-    result = shell(f"groff -man -ww -z -Tutf8 -Kutf8 {pages}")
-    assert result.returncode == 0
-    assert result.stderr == b""
-
-
 @pytest.mark.parametrize("name", ["sithctl.bash", "_sithctl"])
 def test_completions_are_scripts_that_parse(name: str, shell) -> None:
     import shutil
