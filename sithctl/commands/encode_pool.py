@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands import ranks
+from sithctl.commands import completion, ranks
 from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.image_options import (
     BATCH,
@@ -56,10 +56,19 @@ if TYPE_CHECKING:
 
 EmbeddingsOpt = Annotated[
     Path | None,
-    typer.Option("--embeddings", help="Ready embeddings (npy, safetensors, pt), no encoding."),
+    typer.Option(
+        "--embeddings",
+        help="Ready embeddings (npy, safetensors, pt), no encoding.",
+        autocompletion=completion.embeddings,
+    ),
 ]
 ConceptsOpt = Annotated[
-    str | None, typer.Option("--concepts", help="Labels of --embeddings, one a line.")
+    str | None,
+    typer.Option(
+        "--concepts",
+        help="Labels of --embeddings, one a line.",
+        autocompletion=completion.texts,
+    ),
 ]
 StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
 EncodeLimitOpt = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sithctl.commands import ranks
+from sithctl.commands import completion, ranks
 from sithctl.commands.common import command, source_or_pipe
 from sithctl.commands.image_options import (
     IMAGES_HELP,
@@ -38,10 +38,18 @@ from sithctl.errors import UsageError
 
 SourceArg = Annotated[
     str | None,
-    typer.Argument(help=f"An image pool, or images: {IMAGES_HELP}; scenes is rendered."),
+    typer.Argument(
+        help=f"An image pool, or images: {IMAGES_HELP}; scenes is rendered.",
+        autocompletion=completion.pictures,
+    ),
 ]
 EmbeddingOpt = Annotated[
-    Path | None, typer.Option("--embedding", help="A ready vector (npy, safetensors, pt).")
+    Path | None,
+    typer.Option(
+        "--embedding",
+        help="A ready vector (npy, safetensors, pt).",
+        autocompletion=completion.embeddings,
+    ),
 ]
 
 

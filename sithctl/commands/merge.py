@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command
 from sithctl.commands.options import ForceOpt, HistoryDetail, HistoryOpt, OutOpt
 
 PartsArg = Annotated[
-    list[Path], typer.Argument(help="All parts of one pool, mean or codes, in any order.")
+    list[Path],
+    typer.Argument(
+        help="All parts of one pool, mean or codes, in any order.",
+        autocompletion=completion.codes,
+    ),
 ]
 
 

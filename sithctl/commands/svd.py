@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command, source_or_pipe
 from sithctl.commands.options import (
     DeviceOpt,
@@ -16,9 +17,20 @@ from sithctl.commands.options import (
     RankOpt,
 )
 
-HeadsArg = Annotated[str | None, typer.Argument(help="Heads from `sithctl fold`; - is a pipe.")]
+HeadsArg = Annotated[
+    str | None,
+    typer.Argument(
+        help="Heads from `sithctl fold`; - is a pipe.",
+        autocompletion=completion.tensors,
+    ),
+]
 MinusOpt = Annotated[
-    str | None, typer.Option("--minus", help="Heads to subtract: decompose what has changed.")
+    str | None,
+    typer.Option(
+        "--minus",
+        help="Heads to subtract: decompose what has changed.",
+        autocompletion=completion.tensors,
+    ),
 ]
 
 

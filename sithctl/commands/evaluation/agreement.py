@@ -6,12 +6,25 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
 from sithctl.commands.options import ForceOpt, OutOpt
 
-FirstArg = Annotated[str, typer.Argument(metavar="CODES", help="Codes; - is a pipe.")]
+FirstArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODES",
+        help="Codes; - is a pipe.",
+        autocompletion=completion.codes,
+    ),
+]
 SecondArg = Annotated[
-    str, typer.Argument(metavar="OTHER", help="Other codes of the same vectors; - is a pipe.")
+    str,
+    typer.Argument(
+        metavar="OTHER",
+        help="Other codes of the same vectors; - is a pipe.",
+        autocompletion=completion.codes,
+    ),
 ]
 PermutationsOpt = Annotated[
     int, typer.Option("--permutations", min=1, help="Of OTHER among vectors, for chance.")

@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.fidelity import CodesArg
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
 from sithctl.commands.options import ForceOpt, OutOpt
 
 ScoresOpt = Annotated[
-    str | None, typer.Option("--scores", help="A judge's scores of these codes, as CSV.")
+    str | None,
+    typer.Option(
+        "--scores",
+        help="A judge's scores of these codes, as CSV.",
+        autocompletion=completion.scores,
+    ),
 ]
 DrawsOpt = Annotated[
     int, typer.Option("--draws", min=1, help="Random explanations for each, for chance.")

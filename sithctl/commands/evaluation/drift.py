@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
 from sithctl.commands.options import ForceOpt, LayersOpt, OutOpt, Tower, TowerOpt
 
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
 
 BaseArg = Annotated[
     str,
-    typer.Argument(metavar="HEADS0", help="The base: heads from `sithctl fold`, or a MODEL."),
+    typer.Argument(
+        metavar="HEADS0",
+        help="The base: heads from `sithctl fold`, or a MODEL.",
+        autocompletion=completion.models,
+    ),
 ]
 TunedArg = Annotated[
     str,
-    typer.Argument(metavar="HEADS1", help="The tuned: heads, a MODEL, or a LoRA adapter's folder."),
+    typer.Argument(
+        metavar="HEADS1",
+        help="The tuned: heads, a MODEL, or a LoRA adapter's folder.",
+        autocompletion=completion.models,
+    ),
 ]
 RankOpt = Annotated[
     int | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.comparing import (
     AgainstOpt,
     DataOpt,
@@ -37,7 +38,11 @@ from sithctl.commands.options import (
 
 UnsafeOpt = Annotated[
     str | None,
-    typer.Option("--unsafe", help="As --data: row i is the unsafe counterpart of its row i."),
+    typer.Option(
+        "--unsafe",
+        help="As --data: row i is the unsafe counterpart of its row i.",
+        autocompletion=completion.pictures,
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.fidelity import CodesArg, SamplesOpt
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, show
@@ -20,11 +21,19 @@ from sithctl.errors import InputError, UsageError
 
 SpectraOpt = Annotated[
     str | None,
-    typer.Option("--spectra", help="What the codes were made from; bundled models bring theirs."),
+    typer.Option(
+        "--spectra",
+        help="What the codes were made from; bundled models bring theirs.",
+        autocompletion=completion.tensors,
+    ),
 ]
 CheckedMeanOpt = Annotated[
     str | None,
-    typer.Option("--mean", help="Checked against the mean that the codes carry, which is used."),
+    typer.Option(
+        "--mean",
+        help="Checked against the mean that the codes carry, which is used.",
+        autocompletion=completion.codes,
+    ),
 ]
 RepeatsOpt = Annotated[
     int, typer.Option("--repeats", min=2, help="Random halves of the pool to explain by again.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.comparing import (
     AgainstOpt,
     DataOpt,
@@ -46,7 +47,11 @@ GroupOpt = Annotated[
 ]
 ClassesOpt = Annotated[
     str | None,
-    typer.Option("--classes", help="A file: a class a line, its name, or label, tab, names."),
+    typer.Option(
+        "--classes",
+        help="A file: a class a line, its name, or label, tab, names.",
+        autocompletion=completion.texts,
+    ),
 ]
 TemplateOpt = Annotated[
     list[str] | None,
