@@ -50,7 +50,8 @@ def test_help_is_as_snapshotted(command: str, run: Run) -> None:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in {"", "eval"}])
 def test_every_command_has_an_example(command: str, run: Run) -> None:
-    assert "Example: sithctl" in " ".join(run(*command.split(), "--help").stdout.split())
+    text = " ".join(run(*command.split(), "--help").stdout.split())
+    assert f"sithctl {command}" in text.partition("Example: ")[2]
 
 
 @pytest.mark.parametrize("name", ["sithctl.bash", "_sithctl"])

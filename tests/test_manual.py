@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from conftest import Run
 
 from sithctl.artifacts.containers import read, shapes
 from sithctl.commands import manual
-from sithctl.commands.manual import files
+from sithctl.commands.manual import examples, files
+from sithctl.commands.manual.shell import run as line_run
 
 PAGES = sorted((manual.ROOT / "man").glob("*.[157]"))
 CHECKS = {  # what must be installed: what is run
@@ -49,6 +53,47 @@ def test_every_reference_has_a_page() -> None:
     for path in PAGES:
         for title, section in re.findall(r"^\.BR (\S+) \((\d)\)", path.read_text(), re.MULTILINE):
             assert f"{title}.{section}".replace("\\-", "-") in known, path
+
+
+def test_every_example_prints_what_its_page_shows() -> None:
+    """In a process of its own: it forks, and nothing may have been computed before."""
+    words = [sys.executable, "-m", "sithctl.commands.manual", "--examples"]
+    environment = {**os.environ, "COLUMNS": "200", "SITHCTL_MODEL": "none"}  # changes nothing
+    result = subprocess.run(words, capture_output=True, env=environment, timeout=400, check=False)
+    assert result.stderr == b""
+    assert result.returncode == 0
+
+
+def test_every_page_of_a_command_shows_output() -> None:
+    for path in PAGES:
+        text = path.read_text()
+        if path.suffix == ".1" and path.name != "sithctl-eval.1":
+            shown = text.partition(".SH EXAMPLE")[2].partition(".SH")[0]
+            assert "\n$ " in shown, path
+            assert len(shown.splitlines()) > 6, path
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("$ a\nred 0.50 ring\n1 2\n", True),
+        ("$ a\nred 0.51 ring\n1 2\n", True),
+        ("$ a\nred 0.61 ring\n1 2\n", False),
+        ("$ a\nblue 0.50 ring\n1 2\n", False),
+        ("$ a\nred 0.50 ring\n", False),
+        ("$ a\nred ring\n1 2\n", False),
+    ],
+)
+def test_transcripts_are_alike_to_a_rounding(other: str, same: bool) -> None:
+    assert examples.alike("$ a\nred 0.50 ring\n1 2\n", other) is same
+
+
+def test_an_example_that_fails_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a b.txt").write_text("red\n")
+    (tmp_path / "c.txt").write_text("blue\n")
+    assert line_run("cat *.txt | sort -r", tmp_path) == "red\nblue\n"
+    with pytest.raises(RuntimeError, match="no-such-file"):
+        line_run("cat no-such-file | sort", tmp_path)
 
 
 def test_the_page_of_files_says_what_files_hold(run: Run, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def encode_pool(
     A run that was killed goes on where it was when the same command is given again. torchrun
     shares the work out to its processes, --shard to machines.
 
-    Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
+    Example: sithctl encode-pool scenes --max-words 2 -o pool.h5
     """
     from sithctl.commands.writing import check_target, write
     from sithctl.sources.open import is_images

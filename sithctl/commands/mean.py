@@ -81,7 +81,7 @@ def mean(
     A run that was killed goes on where it was when the same command is given again. torchrun
     shares the work out to its processes, --shard to machines.
 
-    Example: sithctl mean photos/ --model ./clip -o mean.h5
+    Example: sithctl mean scenes --limit 256 -o mean.h5
     """
     from sithctl.commands.writing import check_target, write
 

@@ -49,7 +49,7 @@ def svd(
 
     Exact, from the thin factors: the width × width matrix is never formed.
 
-    Example: sithctl fold scenes | sithctl svd -o spectra.safetensors
+    Example: sithctl svd heads.safetensors -o spectra.safetensors
     """
     from sithctl.artifacts.streams import check_target
 

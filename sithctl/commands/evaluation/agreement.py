@@ -47,7 +47,9 @@ def agreement(
     those weighted by σ. Concepts are matched by label, and by their place where both codes come
     from one pool. Chance: OTHER's explanations put to other vectors.
 
-    Example: sithctl eval agreement codes.h5 published.h5
+    Example: sithctl decompose spectra.safetensors --pool pool.h5 --method nnomp -o other.h5
+
+    Example: sithctl eval agreement codes.h5 other.h5
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target

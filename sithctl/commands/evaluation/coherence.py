@@ -41,7 +41,7 @@ def coherence(
     coefficients; where the pool knows which factors a concept names, the share of the weight on one
     factor and on one of its values; and a judge's score where --scores has one.
 
-    Example: sithctl eval coherence codes.h5 --format json
+    Example: sithctl eval coherence codes.h5
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.scores import read_scores

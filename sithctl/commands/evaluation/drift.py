@@ -59,7 +59,7 @@ def drift(
     head reads for, and right ones, what it writes. JSON has all of them, and for each leading
     vector of the base its match in the other model, their cosines and the ratio of their σ.
 
-    Example: sithctl eval drift ./clip ./clip-lora --layers -4-
+    Example: sithctl eval drift scenes edited --layers 4-5
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.evaluation.drift import drift as task

@@ -98,7 +98,7 @@ def effect(
 
     One forward pass of the images for each vector: choose with --layer, --head, --sv and --top.
 
-    Example: sithctl eval effect scenes codes.h5 --layer 5 --top 4
+    Example: sithctl eval effect scenes codes.h5 --layer 5 --top 1 --limit 32
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target

@@ -8,19 +8,43 @@ from typing import Any
 import typer
 
 from sithctl.commands.app import app
-from sithctl.commands.manual import completions, files, method, pages
+from sithctl.commands.manual import completions, examples, files, method, pages
 
 ROOT = Path(__file__).parents[3]
 
 
 def generated() -> dict[Path, str]:
     """Every generated file and its text."""
-    program: Any = typer.main.get_command(app)
-    written = {f"man/{name}.1": text for name, text in pages.pages(program, "sithctl")}
+    written = {f"man/{name}.1": text for name, text in pages.pages(_program(), "sithctl")}
     written["man/sithctl-files.5"] = files.page()
     written["man/sithctl-method.7"] = method.page()
     written |= {f"completions/{name}": text for name, text in completions.scripts().items()}
     return {ROOT / name: text for name, text in written.items()}
+
+
+def write_examples() -> None:
+    """Run every example, and keep what it prints."""
+    examples.FOLDER.mkdir(exist_ok=True)
+    for title, text in examples.run(_examples()):
+        (examples.FOLDER / f"{title}.txt").write_text(text)
+
+
+def false_examples() -> list[str]:
+    """The pages whose examples print something else now, or no longer run."""
+    return [title for title, text in examples.run(_examples()) if not _kept(title, text)]
+
+
+def _kept(title: str, text: str) -> bool:
+    path = examples.FOLDER / f"{title}.txt"
+    return path.exists() and examples.alike(path.read_text(), text)
+
+
+def _examples() -> dict[str, list[str]]:
+    return dict(pages.examples(_program(), "sithctl"))
+
+
+def _program() -> Any:
+    return typer.main.get_command(app)
 
 
 def drifted() -> list[Path]:

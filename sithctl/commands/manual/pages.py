@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from sithctl.commands.manual.examples import shown
 from sithctl.commands.manual.roff import (
     blocks,
     flat,
@@ -20,6 +21,7 @@ from sithctl.commands.manual.roff import (
 from sithctl.commands.registry import COMMANDS, Registry, load
 
 EXAMPLE = "Example: "
+WHOLE = "sithctl fold scenes | sithctl svd | sithctl decompose | sithctl explain --head 2"
 EXIT_CODES = {
     0: "done",
     1: "failure",
@@ -59,7 +61,7 @@ def page(command: Any, title: str) -> str:
     arguments = [p for p in command.get_params(context) if p.param_type_name == "argument"]
     for argument in arguments:
         lines += item(argument.name.upper(), argument.help or "", "I")
-    lines += [".SH OPTIONS", *_options(command, context), *_example(examples_in(text))]
+    lines += [".SH OPTIONS", *_options(command, context), *_example(title, examples_in(text))]
     return "\n".join([*lines, *see_also("sithctl(1)", *BESIDE[:2])]) + "\n"
 
 
@@ -78,7 +80,7 @@ def overview(group: Any, title: str) -> str:
     lines += [".SH ENVIRONMENT"]
     for variable, meaning in ENVIRONMENT.items():
         lines += item(variable, meaning)
-    lines += _example(["sithctl fold scenes | sithctl svd | sithctl decompose | sithctl explain"])
+    lines += _example(title, [WHOLE])
     return "\n".join([*lines, *see_also(*BESIDE)]) + "\n"
 
 
@@ -92,6 +94,17 @@ def called(title: str) -> str:
 def examples_in(text: str) -> list[str]:
     """The examples of a command's help."""
     return [b.removeprefix(EXAMPLE) for b in map(flat, blocks(text)) if b.startswith(EXAMPLE)]
+
+
+def examples(command: Any, title: str) -> Iterator[tuple[str, list[str]]]:
+    """The examples of a command's page and of those below it, in the order of the manual."""
+    below = _below(command)
+    if not below:
+        yield title, examples_in(command.help or "")
+    elif title == "sithctl":
+        yield title, [WHOLE]
+    for word, one in below.items():
+        yield from examples(one, f"{title}-{word}")
 
 
 def _below(command: Any) -> dict[str, Any]:
@@ -111,8 +124,8 @@ def _described(text: str) -> list[str]:
     return lines[1:]
 
 
-def _example(commands: list[str]) -> list[str]:
-    return [".SH EXAMPLE", *verbatim("\n".join(commands))] if commands else []
+def _example(title: str, commands: list[str]) -> list[str]:
+    return [".SH EXAMPLE", *verbatim(shown(title, commands))] if commands else []
 
 
 def _options(command: Any, context: Any) -> list[str]:
