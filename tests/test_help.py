@@ -54,11 +54,11 @@ def test_every_command_has_an_example(command: str, run: Run) -> None:
     assert f"sithctl {command}" in text.partition("Example: ")[2]
 
 
-@pytest.mark.parametrize("name", ["sithctl.bash", "_sithctl"])
+@pytest.mark.parametrize("name", ["sithctl", "_sithctl"])
 def test_completions_are_scripts_that_parse(name: str, shell) -> None:
     import shutil
 
-    program = "bash" if name.endswith("bash") else "zsh"
+    program = "zsh" if name.startswith("_") else "bash"
     if not shutil.which(program):
         pytest.skip(f"no {program} on this machine")
     path = manual.ROOT / "completions" / name

@@ -17,7 +17,7 @@ SHOW = "\x18"  # Ctrl-X writes the line as it stands into a file
 BASH = """
 set +o history
 PS1='ready> '
-source {scripts}/sithctl.bash
+source {scripts}/sithctl
 show() {{ printf '%s' "$READLINE_LINE" >{out}.part; mv {out}.part {out}; }}
 bind -x '"\\C-x": show'
 """

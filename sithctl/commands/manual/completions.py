@@ -84,6 +84,6 @@ complete --command sithctl --no-files --keep-order --arguments '(__sithctl_compl
 
 
 def scripts() -> dict[str, str]:
-    """The scripts by the names of their files."""
-    found = {"sithctl.bash": BASH, "_sithctl": ZSH, "sithctl.fish": FISH}
+    """The scripts by the names that the shells look them up by."""
+    found = {"sithctl": BASH, "_sithctl": ZSH, "sithctl.fish": FISH}
     return {name: script.lstrip("\n") for name, script in found.items()}
