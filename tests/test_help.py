@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import Run
 
+from sithctl._version import __version__
 from sithctl.commands import manual
 
 SNAPSHOTS = Path(__file__).parent / "help"
@@ -88,3 +90,31 @@ def test_help_loads_no_command_and_no_torch(shell) -> None:
         '("torch", "numpy", "h5py") or m == "sithctl.commands.explain"))\''
     )
     assert found.stdout.decode().splitlines()[-1] == "[]"
+
+
+def test_version_alone_loads_no_torch(shell) -> None:
+    found = shell("python -X importtime -m sithctl --version")
+    assert found.stdout.decode() == f"sithctl {__version__}\n"
+    assert b"| torch\n" not in found.stderr
+
+
+@pytest.mark.parametrize("words", [("--version", "--verbose"), ("--verbose", "--version")])
+def test_version_and_all_that_a_bug_report_needs(
+    words: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITHCTL_CACHE", "/somewhere")
+    monkeypatch.setenv("OPENAI_API_KEY", "a secret")
+    lines = run(*words).stdout.splitlines()
+    assert lines[0] == f"sithctl {__version__}"
+    told = dict(line.split(maxsplit=1) for line in lines[1:])
+    assert told["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    assert told["cache"] == "/somewhere"
+    assert told["threads"].startswith(str(torch.get_num_threads()))
+    assert {"python", "platform", "processor", "device", "transformers", "typer"} <= set(told)
+    assert "secret" not in " ".join(lines)
+
+
+def test_verbose_alone_is_a_usage_error(shell) -> None:
+    result = shell("sithctl --verbose info x")
+    assert result.returncode == 2
+    assert b"--version" in result.stderr
