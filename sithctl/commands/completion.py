@@ -25,6 +25,7 @@ TEXTS = {
     "wordnet": "fetched",
 }
 IMAGES = {
+    "scenes": "rendered, as the model learnt them",
     "scenes:images": "rendered",
     "scenes:spurious": "rendered, with a bias",
     "scenes:safe": "rendered, without hazards",
@@ -55,7 +56,7 @@ scores = files(".csv")
 factors = files(".tsv")
 texts = files(".txt")
 lists = files(".txt", ".json")
-sources = files(".txt", ".json", words=TEXTS | IMAGES)
+sources = files(".txt", ".json", words=IMAGES | TEXTS)
 pictures = files(".csv", ".h5", words=IMAGES)
 published = files(".pt")
 

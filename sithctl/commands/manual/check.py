@@ -23,9 +23,12 @@ def generated() -> dict[Path, str]:
 
 
 def write_examples() -> None:
-    """Run every example, and keep what it prints."""
+    """Run every example, and keep what it prints, and nothing else."""
+    texts = dict(examples.run(_examples()))
     examples.FOLDER.mkdir(exist_ok=True)
-    for title, text in examples.run(_examples()):
+    for old in examples.FOLDER.glob("*.txt"):
+        old.unlink()
+    for title, text in texts.items():
         (examples.FOLDER / f"{title}.txt").write_text(text)
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,16 +55,26 @@ def run(examples: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
     Args:
         examples: the commands by the name of the page.
     """
-    os.environ.update(TERMINAL)
-    for name in LEFT_OUT:
-        os.environ.pop(name, None)
-    shell.preload()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["SITHCTL_CACHE"] = f"{folder}/.cache"
+    with tempfile.TemporaryDirectory() as folder, _terminal(f"{folder}/.cache"):
+        shell.preload()
         for title, commands in examples.items():
             told = [_told(command, Path(folder)) for command in commands]
             look = _look(commands[-1]) if told[-1].count("\n") == 1 else None
             yield title, "".join([*told, _told(look, Path(folder)) if look else ""])
+
+
+@contextmanager
+def _terminal(cache: str) -> Iterator[None]:
+    """The surroundings of every example, whatever this process's own are."""
+    before = dict(os.environ)
+    os.environ.update(TERMINAL, SITHCTL_CACHE=cache)
+    for name in LEFT_OUT:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _told(command: str, folder: Path) -> str:
