@@ -117,7 +117,7 @@ def judge(
     the model's text tower, or, where it has none, how much of the weight is on concepts that name
     one of them. That knows words and no meaning: a stand-in for a judge.
 
-    Example: echo "Is this about red?" | sithctl judge codes.h5 --question - --offline --sv 0
+    Example: echo "Is it red?" | sithctl judge codes.h5 --question - --offline --sv 0
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target

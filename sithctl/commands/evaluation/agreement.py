@@ -47,7 +47,7 @@ def agreement(
     those weighted by σ. Concepts are matched by label, and by their place where both codes come
     from one pool. Chance: OTHER's explanations put to other vectors.
 
-    Example: sithctl decompose spectra.safetensors --pool pool.h5 --method nnomp -o other.h5
+    Example: sithctl decompose spectra.safetensors --pool pool.h5 --method mp -o other.h5
 
     Example: sithctl eval agreement codes.h5 other.h5
     """

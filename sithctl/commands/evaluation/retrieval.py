@@ -80,7 +80,7 @@ def retrieval(
     With --against both models see the same pictures, each in its own way; differences are of
     pairs. With --max-drop 0.02 it exits with 4 where any figure falls by more.
 
-    Example: sithctl eval retrieval --data scenes:safe --unsafe scenes:hazard --limit 100
+    Example: sithctl eval retrieval -d scenes:safe --unsafe scenes:hazard --limit 100
     """
     from sithctl.evaluation.retrieval import retrieval as task
     from sithctl.views.console import output as console

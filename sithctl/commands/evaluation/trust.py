@@ -73,7 +73,7 @@ def trust(
     -o is a copy of the codes that carries grades: `sithctl explain` shows them, and leaves out what
     is worse than its --min-grade.
 
-    Example: sithctl eval trust codes.h5 --spectra spectra.safetensors --pool pool.h5 -o graded.h5
+    Example: sithctl eval trust codes.h5 --pool pool.h5 -o graded.h5
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target

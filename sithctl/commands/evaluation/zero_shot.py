@@ -95,7 +95,7 @@ def zero_shot(
     With --against both models see the same pictures, each in its own way; differences are of
     pairs. With --max-drop 0.02 it exits with 4 where any accuracy falls by more.
 
-    Example: sithctl eval zero-shot edited --data scenes:spurious --against scenes --limit 200
+    Example: sithctl eval zero-shot edited -d scenes:spurious --against scenes --limit 200
     """
     from sithctl.evaluation.zero_shot import zero_shot as task
     from sithctl.sources.classes import read_classes

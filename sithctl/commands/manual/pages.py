@@ -11,17 +11,18 @@ from sithctl.commands.manual.examples import shown
 from sithctl.commands.manual.roff import (
     blocks,
     flat,
+    flush,
     header,
+    indented,
     item,
     name,
     roff,
     see_also,
-    verbatim,
 )
 from sithctl.commands.registry import COMMANDS, Registry, load
 
 EXAMPLE = "Example: "
-WHOLE = "sithctl fold scenes | sithctl svd | sithctl decompose | sithctl explain --head 2"
+WHOLE = "sithctl fold | sithctl svd | sithctl decompose | sithctl explain --layer 5"
 EXIT_CODES = {
     0: "done",
     1: "failure",
@@ -118,14 +119,14 @@ def _described(text: str) -> list[str]:
     lines: list[str] = []
     for block in blocks(text):
         if block.strip(" ").startswith("\b"):  # as it stands: a script
-            lines += [".PP", *verbatim(block.partition("\n")[2])]
+            lines += [".PP", *indented(block.partition("\n")[2])]
         elif not flat(block).startswith(EXAMPLE):
             lines += [".PP", roff(flat(block))]
     return lines[1:]
 
 
 def _example(title: str, commands: list[str]) -> list[str]:
-    return [".SH EXAMPLE", *verbatim(shown(title, commands))] if commands else []
+    return [".SH EXAMPLE", *flush(shown(title, commands))] if commands else []
 
 
 def _options(command: Any, context: Any) -> list[str]:

@@ -45,8 +45,18 @@ def item(term: str, text: str, font: str = "B") -> list[str]:
 
 
 def verbatim(text: str) -> list[str]:
-    """Lines as they stand, a little indented."""
-    return [".RS 4", ".nf", *map(roff, dedent(text).split("\n")), ".fi", ".RE"]
+    """Lines as they stand."""
+    return [".nf", *map(roff, text.split("\n")), ".fi"]
+
+
+def flush(text: str) -> list[str]:
+    """Lines as they stand, from the left edge: as wide as a terminal."""
+    return [".in 0", *verbatim(text), ".in"]
+
+
+def indented(text: str) -> list[str]:
+    """Lines as they stand, a little to the right."""
+    return [".RS 4", *verbatim(dedent(text)), ".RE"]
 
 
 def see_also(*pages: str) -> list[str]:
@@ -76,7 +86,7 @@ def rendered(source: str) -> list[str]:
 
 def _block(block: str, before: list[str]) -> list[str]:
     if block.startswith("    "):
-        return [".PP", *verbatim(block)] if not _heads(before) else verbatim(block)
+        return [".PP", *indented(block)] if not _heads(before) else indented(block)
     if block.startswith("- "):
         items = re.split(r"^- ", block, flags=re.MULTILINE)[1:]
         return [line for one in items for line in item(*one.split(": ", 1))]
