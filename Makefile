@@ -3,7 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo bench test lint type docs experiments drift clean
+# install: where to, and a packager's root to put before it
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIB := $(PREFIX)/lib/sithctl
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+.PHONY: help setup demo bench test lint type docs experiments drift install uninstall clean
 
 help: ## Show what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +52,30 @@ experiments: setup ## Do the paper's experiments, and write the README's table a
 
 drift: setup ## Fail when something generated is out of date
 	$(BIN)/python -m sithctl.commands.manual --check
+
+# The program lives in an environment of its own, for its libraries are large and nobody else's; a
+# launcher, man pages and completions go where shells and man look. PIP says how to get libraries.
+install: ## Install below PREFIX (/usr/local; $HOME/.local is yours alone): program, man, completions
+	case '$(PREFIX)' in /*) ;; *) echo 'PREFIX must begin with /'; exit 1; esac
+	rm -rf build # setuptools would install what an older build left
+	$(PYTHON) -m venv --clear '$(DESTDIR)$(LIB)'
+	'$(DESTDIR)$(LIB)/bin/python' -m pip install --quiet $(PIP) '$(or $(WHEEL),.)'
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	printf '#!/bin/sh\nexec "%s" -m sithctl "$$@"\n' '$(LIB)/bin/python' > '$(DESTDIR)$(PREFIX)/bin/sithctl'
+	chmod 755 '$(DESTDIR)$(PREFIX)/bin/sithctl'
+	for s in 1 5 7; do install -d "$(SHARE)/man/man$$s" && \
+	  install -m 644 man/*.$$s "$(SHARE)/man/man$$s" || exit 1; done
+	install -d '$(SHARE)/bash-completion/completions' '$(SHARE)/zsh/site-functions' \
+	  '$(SHARE)/fish/vendor_completions.d'
+	install -m 644 completions/sithctl '$(SHARE)/bash-completion/completions'
+	install -m 644 completions/_sithctl '$(SHARE)/zsh/site-functions'
+	install -m 644 completions/sithctl.fish '$(SHARE)/fish/vendor_completions.d'
+
+uninstall: ## Remove what install put there, from the same PREFIX
+	rm -rf '$(DESTDIR)$(LIB)'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/sithctl' '$(SHARE)'/man/man[157]/sithctl.1 \
+	  '$(SHARE)'/man/man[157]/sithctl-*.[157] '$(SHARE)/bash-completion/completions/sithctl' \
+	  '$(SHARE)/zsh/site-functions/_sithctl' '$(SHARE)/fish/vendor_completions.d/sithctl.fish'
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -23,17 +23,31 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"sithctl {__version__}")
-        raise typer.Exit
+def _version(context: typer.Context, asked: bool) -> None:
+    """Not eager, so that --verbose is known wherever it stands."""
+    verbose = context.params.get("verbose")
+    if verbose and not asked and not context.resilient_parsing:
+        raise typer.BadParameter("goes with --version", context, param_hint="--verbose")
+    if not asked:
+        return
+    typer.echo(f"sithctl {__version__}")
+    if verbose:
+        from sithctl.commands.surroundings import surroundings
+
+        for name, text in surroundings().items():
+            typer.echo(f"{name:<16} {text}")
+    raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option("--version", callback=_version, help="Print the version."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", is_eager=True, help="With it, all that a bug report needs."),
     ] = False,
 ) -> None: ...
 

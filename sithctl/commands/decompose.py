@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sithctl.commands import ranks
+from sithctl.commands import completion, ranks
 from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.options import (
     CodeBatchOpt,
@@ -42,13 +42,20 @@ if TYPE_CHECKING:
     from sithctl.stages.options import Options
     from sithctl.stages.task import Task
 
-SpectraArg = Annotated[str | None, typer.Argument(help="Spectra from `sithctl svd`; - is a pipe.")]
+SpectraArg = Annotated[
+    str | None,
+    typer.Argument(
+        help="Spectra from `sithctl svd`; - is a pipe.",
+        autocompletion=completion.tensors,
+    ),
+]
 ImportOpt = Annotated[
     list[Path] | None,
     typer.Option(
         "--import",
         help="SITH's own .pt files instead of selecting concepts, one a layer; repeatable. They "
         "explain + unless --pole says -.",
+        autocompletion=completion.published,
     ),
 ]
 ExportOpt = Annotated[

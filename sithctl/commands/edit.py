@@ -109,7 +109,9 @@ def edit(
     result loads in the library that the model came from. Scaling touches both signs of a vector;
     --dry-run shows what goes with it. Several ways of choosing add up, --set having the last word.
 
-    Example: sithctl edit scenes --suppress "ocean, sea" --dry-run
+    Example: sithctl edit scenes --suppress "ocean, sea" --layers 5 --dry-run
+
+    Example: sithctl edit scenes --suppress "ocean, sea" --layers 5 -o edited
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.models import open_model

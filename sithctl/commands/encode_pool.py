@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands import ranks
+from sithctl.commands import completion, ranks
 from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.image_options import (
     BATCH,
@@ -56,10 +56,19 @@ if TYPE_CHECKING:
 
 EmbeddingsOpt = Annotated[
     Path | None,
-    typer.Option("--embeddings", help="Ready embeddings (npy, safetensors, pt), no encoding."),
+    typer.Option(
+        "--embeddings",
+        help="Ready embeddings (npy, safetensors, pt), no encoding.",
+        autocompletion=completion.embeddings,
+    ),
 ]
 ConceptsOpt = Annotated[
-    str | None, typer.Option("--concepts", help="Labels of --embeddings, one a line.")
+    str | None,
+    typer.Option(
+        "--concepts",
+        help="Labels of --embeddings, one a line.",
+        autocompletion=completion.texts,
+    ),
 ]
 StoreOpt = Annotated[Storage, typer.Option("--store", help="Type of the stored embeddings.")]
 EncodeLimitOpt = Annotated[
@@ -113,7 +122,7 @@ def encode_pool(
     A run that was killed goes on where it was when the same command is given again. torchrun
     shares the work out to its processes, --shard to machines.
 
-    Example: sithctl encode-pool words.txt --model ./clip -o pool.h5
+    Example: sithctl encode-pool scenes --max-words 2 -o pool.h5
     """
     from sithctl.commands.writing import check_target, write
     from sithctl.sources.open import is_images

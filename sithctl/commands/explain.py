@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command, is_given, stdin_has_data
 from sithctl.commands.options import (
     CoherenceOpt,
@@ -58,11 +59,22 @@ class Format(StrEnum):
 
 CodesArg = Annotated[
     str | None,
-    typer.Argument(help="Codes from `sithctl decompose`; - is a pipe; none: the whole chain."),
+    typer.Argument(
+        help="Codes from `sithctl decompose`; - is a pipe; none: the whole chain.",
+        autocompletion=completion.codes,
+    ),
 ]
-LayerOpt = Annotated[str | None, typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.")]
-HeadOpt = Annotated[str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.")]
-SvOpt = Annotated[str | None, typer.Option("--sv", help="Singular vectors: 0, 0-4.")]
+LayerOpt = Annotated[
+    str | None,
+    typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.", autocompletion=completion.layers),
+]
+HeadOpt = Annotated[
+    str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.", autocompletion=completion.heads)
+]
+SvOpt = Annotated[
+    str | None,
+    typer.Option("--sv", help="Singular vectors: 0, 0-4.", autocompletion=completion.vectors),
+]
 TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
 FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
 ThumbnailsOpt = Annotated[
@@ -72,7 +84,9 @@ ThumbnailsOpt = Annotated[
 CompareOpt = Annotated[
     str | None,
     typer.Option(
-        "--compare", help="Other codes, to set beside these in the report: --format html."
+        "--compare",
+        help="Other codes, to set beside these in the report: --format html.",
+        autocompletion=completion.codes,
     ),
 ]
 

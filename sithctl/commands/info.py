@@ -7,10 +7,17 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command, source_or_pipe
 from sithctl.errors import CheckFailed
 
-FileArg = Annotated[str | None, typer.Argument(help="Any file that sithctl wrote; - is a pipe.")]
+FileArg = Annotated[
+    str | None,
+    typer.Argument(
+        help="Any file that sithctl wrote; - is a pipe.",
+        autocompletion=completion.made,
+    ),
+]
 
 
 class Format(StrEnum):

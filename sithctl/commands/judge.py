@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command, is_given, source_or_pipe
 from sithctl.commands.explain import HeadOpt, LayerOpt, SvOpt, TopOpt
 from sithctl.commands.options import ForceOpt, OutOpt
@@ -28,10 +29,19 @@ class ScoreFormat(StrEnum):
 
 
 CodesArg = Annotated[
-    str | None, typer.Argument(help="Codes from `sithctl decompose`; - or nothing is a pipe.")
+    str | None,
+    typer.Argument(
+        help="Codes from `sithctl decompose`; - or nothing is a pipe.",
+        autocompletion=completion.codes,
+    ),
 ]
 QuestionOpt = Annotated[
-    str, typer.Option("--question", help="A text file with the question; - is standard input.")
+    str,
+    typer.Option(
+        "--question",
+        help="A text file with the question; - is standard input.",
+        autocompletion=completion.texts,
+    ),
 ]
 BaseUrlOpt = Annotated[
     str | None,
@@ -53,11 +63,16 @@ TextModelOpt = Annotated[
         "--model",
         "-m",
         help="Whose text tower --offline compares with, or none; by default the codes' own model.",
+        autocompletion=completion.models,
     ),
 ]
 TemplateOpt = Annotated[
     str | None,
-    typer.Option("--template", help="A text file: the prompt, with {question} and {concepts}."),
+    typer.Option(
+        "--template",
+        help="A text file: the prompt, with {question} and {concepts}.",
+        autocompletion=completion.texts,
+    ),
 ]
 TemperatureOpt = Annotated[
     float, typer.Option("--temperature", min=0.0, help="The judge's; 0 is its likeliest answer.")
@@ -102,7 +117,7 @@ def judge(
     the model's text tower, or, where it has none, how much of the weight is on concepts that name
     one of them. That knows words and no meaning: a stand-in for a judge.
 
-    Example: sithctl judge codes.h5 --question unsafe.txt --offline -o scores.csv
+    Example: echo "Is it red?" | sithctl judge codes.h5 --question - --offline --sv 0
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target

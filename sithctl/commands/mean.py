@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sithctl.commands import ranks
+from sithctl.commands import completion, ranks
 from sithctl.commands.common import command, source_or_pipe
 from sithctl.commands.image_options import (
     IMAGES_HELP,
@@ -38,10 +38,18 @@ from sithctl.errors import UsageError
 
 SourceArg = Annotated[
     str | None,
-    typer.Argument(help=f"An image pool, or images: {IMAGES_HELP}; scenes is rendered."),
+    typer.Argument(
+        help=f"An image pool, or images: {IMAGES_HELP}; scenes is rendered.",
+        autocompletion=completion.pictures,
+    ),
 ]
 EmbeddingOpt = Annotated[
-    Path | None, typer.Option("--embedding", help="A ready vector (npy, safetensors, pt).")
+    Path | None,
+    typer.Option(
+        "--embedding",
+        help="A ready vector (npy, safetensors, pt).",
+        autocompletion=completion.embeddings,
+    ),
 ]
 
 
@@ -73,7 +81,7 @@ def mean(
     A run that was killed goes on where it was when the same command is given again. torchrun
     shares the work out to its processes, --shard to machines.
 
-    Example: sithctl mean photos/ --model ./clip -o mean.h5
+    Example: sithctl mean scenes --limit 256 -o mean.h5
     """
     from sithctl.commands.writing import check_target, write
 

@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command
 from sithctl.commands.options import ForceOpt, HistoryDetail, HistoryOpt, OutOpt
 
 PartsArg = Annotated[
-    list[Path], typer.Argument(help="All parts of one pool, mean or codes, in any order.")
+    list[Path],
+    typer.Argument(
+        help="All parts of one pool, mean or codes, in any order.",
+        autocompletion=completion.codes,
+    ),
 ]
 
 
@@ -43,7 +48,11 @@ def merge(
 
     A task that is killed goes on where it was when it is queued again.
 
-    Example: sithctl merge part-*.h5 -o pool.h5
+    Example: sithctl encode-pool scenes --max-words 2 --shard 1/2 -o part-1.h5
+
+    Example: sithctl encode-pool scenes --max-words 2 --shard 2/2 -o part-2.h5
+
+    Example: sithctl merge part-*.h5 -o whole.h5
     """
     from sithctl.artifacts.store import load_part
     from sithctl.commands.writing import check_target, write

@@ -27,7 +27,7 @@ def models(format: FormatOpt = ListFormat.table) -> None:  # noqa: A002 (the opt
     convolutions) is found by structure and refused. `sithctl fold MODEL --dry-run` shows the
     tensors that would be read of one model.
 
-    Example: sithctl models --format json
+    Example: sithctl models
     """
     import json
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.errors import UsageError
 
 MODEL_HELP = "scenes, scenes-vit, a directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id."
@@ -60,14 +61,25 @@ class HistoryDetail(StrEnum):
     full = "full"
 
 
-ModelArg = Annotated[str, typer.Argument(envvar="SITHCTL_MODEL", help=MODEL_HELP)]
+ModelArg = Annotated[
+    str, typer.Argument(envvar="SITHCTL_MODEL", help=MODEL_HELP, autocompletion=completion.models)
+]
 ModelOpt = Annotated[
     str | None,
-    typer.Option("--model", "-m", help=f"{MODEL_HELP} Default: SITHCTL_MODEL, else scenes."),
+    typer.Option(
+        "--model",
+        "-m",
+        help=f"{MODEL_HELP} Default: SITHCTL_MODEL, else scenes.",
+        autocompletion=completion.models,
+    ),
 ]
 LayersOpt = Annotated[
     str | None,
-    typer.Option("--layers", help="Layers, from 0: 5, 20-23, 20,22 or -4- (the last four)."),
+    typer.Option(
+        "--layers",
+        help="Layers, from 0: 5, 20-23, 20,22 or -4- (the last four).",
+        autocompletion=completion.layers,
+    ),
 ]
 TowerOpt = Annotated[
     Tower, typer.Option("--tower", help="Which tower's heads: vision, or a CLIP's text tower.")
@@ -86,7 +98,9 @@ HistoryOpt = Annotated[
         "--history", help="plain: what changes the result; full: also times and arguments."
     ),
 ]
-DeviceOpt = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+DeviceOpt = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.", autocompletion=completion.devices)
+]
 DtypeOpt = Annotated[Precision, typer.Option("--dtype", help="Arithmetic of the forward pass.")]
 EncodeBatchOpt = Annotated[
     int, typer.Option("--batch-size", min=1, help="Texts or images that pass at a time.")
@@ -119,11 +133,20 @@ VerboseOpt = Annotated[
 ]
 PoolOpt = Annotated[
     str | None,
-    typer.Option("--pool", "-p", help="The concept pool; bundled models bring their own."),
+    typer.Option(
+        "--pool",
+        "-p",
+        help="The concept pool; bundled models bring their own.",
+        autocompletion=completion.pools,
+    ),
 ]
 MeanOpt = Annotated[
     str | None,
-    typer.Option("--mean", help="Mean of image features, or none; the bundled one for scenes."),
+    typer.Option(
+        "--mean",
+        help="Mean of image features, or none; the bundled one for scenes.",
+        autocompletion=completion.means,
+    ),
 ]
 MethodOpt = Annotated[Method, typer.Option("--method", help="How concepts are selected.")]
 SparsityOpt = Annotated[

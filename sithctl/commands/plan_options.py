@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import is_given
 from sithctl.commands.edit_codes import codes_for
 from sithctl.errors import InputError, UsageError
@@ -18,14 +19,27 @@ if TYPE_CHECKING:
 
 SetOpt = Annotated[
     list[str] | None,
-    typer.Option("--set", help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor)."),
+    typer.Option(
+        "--set",
+        help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor).",
+        autocompletion=completion.places,
+    ),
 ]
 PlanOpt = Annotated[
-    Path | None, typer.Option("--plan", help="By plan: a CSV or TOML of layer, head, sv, scale.")
+    Path | None,
+    typer.Option(
+        "--plan",
+        help="By plan: a CSV or TOML of layer, head, sv, scale.",
+        autocompletion=completion.plans,
+    ),
 ]
 CodesOpt = Annotated[
     str | None,
-    typer.Option("--codes", help="Explanations of this model; without them they are made."),
+    typer.Option(
+        "--codes",
+        help="Explanations of this model; without them they are made.",
+        autocompletion=completion.codes,
+    ),
 ]
 SuppressOpt = Annotated[
     str | None,
@@ -46,7 +60,11 @@ MaxVectorsOpt = Annotated[
 ]
 TaskOpt = Annotated[
     Path | None,
-    typer.Option("--task", help="By task: class names, one a line; σ by relevance, as the paper."),
+    typer.Option(
+        "--task",
+        help="By task: class names, one a line; σ by relevance, as the paper.",
+        autocompletion=completion.texts,
+    ),
 ]
 FloorOpt = Annotated[float, typer.Option("--floor", help="Of a task's factors.")]
 OffsetOpt = Annotated[float, typer.Option("--offset", help="Added to a vector's relevance.")]
@@ -54,22 +72,45 @@ CeilingOpt = Annotated[
     float | None, typer.Option("--ceiling", help="Of a task's factors; none unless given.")
 ]
 ScoresOpt = Annotated[
-    str | None, typer.Option("--scores", help="By judgement: a CSV from `sithctl judge`.")
+    str | None,
+    typer.Option(
+        "--scores",
+        help="By judgement: a CSV from `sithctl judge`.",
+        autocompletion=completion.scores,
+    ),
 ]
 MapOpt = Annotated[
     str | None, typer.Option("--map", help="Scores to factors: 3-5=0, or 3=-1,4-5=0.")
 ]
 ReconstructOpt = Annotated[
     str | None,
-    typer.Option("--reconstruct", help="Codes: put each vector's concepts in its place."),
+    typer.Option(
+        "--reconstruct",
+        help="Codes: put each vector's concepts in its place.",
+        autocompletion=completion.codes,
+    ),
 ]
 AtRandomOpt = Annotated[
     Path | None,
-    typer.Option("--at-random", help="A control: another edit of a plan's size, at random."),
+    typer.Option(
+        "--at-random",
+        help="A control: another edit of a plan's size, at random.",
+        autocompletion=completion.plans,
+    ),
 ]
 PlanSeedOpt = Annotated[int, typer.Option("--seed", help="Of --at-random.")]
-ApplyOpt = Annotated[Path | None, typer.Option("--apply", help="Put a delta on.")]
-UndoOpt = Annotated[Path | None, typer.Option("--undo", help="Take a delta off again.")]
+ApplyOpt = Annotated[
+    Path | None,
+    typer.Option("--apply", help="Put a delta on.", autocompletion=completion.tensors),
+]
+UndoOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--undo",
+        help="Take a delta off again.",
+        autocompletion=completion.tensors,
+    ),
+]
 
 ALONE = ("reconstruct", "at_random", "apply", "undo")
 WAYS = ("set_", "plan", "suppress", "amplify", "task", "scores", *ALONE)

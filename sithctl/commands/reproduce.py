@@ -78,7 +78,7 @@ def reproduce(
     Each is a chain of sithctl's own commands, told as they run and listed in the result: put
     another model's name in them. What must hold is checked, and what does not ends with 4.
 
-    Example: sithctl reproduce spurious -o results/
+    Example: sithctl reproduce grounding --short --quiet
     """
     from sithctl.evaluation.experiments import EXPERIMENTS
     from sithctl.evaluation.experiments import reproduce as experiment

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import command, source_or_pipe
 from sithctl.commands.options import (
     DeviceOpt,
@@ -16,9 +17,20 @@ from sithctl.commands.options import (
     RankOpt,
 )
 
-HeadsArg = Annotated[str | None, typer.Argument(help="Heads from `sithctl fold`; - is a pipe.")]
+HeadsArg = Annotated[
+    str | None,
+    typer.Argument(
+        help="Heads from `sithctl fold`; - is a pipe.",
+        autocompletion=completion.tensors,
+    ),
+]
 MinusOpt = Annotated[
-    str | None, typer.Option("--minus", help="Heads to subtract: decompose what has changed.")
+    str | None,
+    typer.Option(
+        "--minus",
+        help="Heads to subtract: decompose what has changed.",
+        autocompletion=completion.tensors,
+    ),
 ]
 
 
@@ -37,7 +49,7 @@ def svd(
 
     Exact, from the thin factors: the width × width matrix is never formed.
 
-    Example: sithctl fold scenes | sithctl svd -o spectra.safetensors
+    Example: sithctl svd heads.safetensors -o spectra.safetensors
     """
     from sithctl.artifacts.streams import check_target
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.image_options import IMAGES_HELP
 from sithctl.errors import UsageError
 
@@ -18,19 +19,29 @@ SourcesArg = Annotated[
     typer.Argument(
         help="Merged in order: lists (a concept a line, or .json), ConceptNet's assertions, "
         "WordNet's folder; conceptnet and wordnet are fetched; - is a pipe; scenes is bundled. "
-        f"Or captioned images: {IMAGES_HELP}."
+        f"Or captioned images: {IMAGES_HELP}.",
+        autocompletion=completion.sources,
     ),
 ]
 FactorsOpt = Annotated[
     Path | None,
-    typer.Option("--factors", help="Tab-separated: concept, then the factor values it names."),
+    typer.Option(
+        "--factors",
+        help="Tab-separated: concept, then the factor values it names.",
+        autocompletion=completion.factors,
+    ),
 ]
 TemplateOpt = Annotated[
     list[str] | None,
     typer.Option("--template", help='As in "a photo of {}"; several are averaged.'),
 ]
 ExcludeOpt = Annotated[
-    Path | None, typer.Option("--exclude", help="A list of concepts to leave out.")
+    Path | None,
+    typer.Option(
+        "--exclude",
+        help="A list of concepts to leave out.",
+        autocompletion=completion.lists,
+    ),
 ]
 MinWordsOpt = Annotated[
     int | None, typer.Option("--min-words", min=1, help="Leave out concepts of fewer words.")

@@ -155,7 +155,13 @@ class Concepts(Brief):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Codes(Artefact):
-    """Explanations of singular vectors: for every pole, a few concepts with coefficients."""
+    """Explanations of singular vectors: for every pole, a few concepts with coefficients.
+
+    Attributes:
+        parameters: how concepts were selected, and which poles there are.
+        mean: (features,) float32, of unit-norm image features, subtracted from every read-out.
+        pool_mean: (features,) float32, of the pool's unit-norm rows, subtracted from every concept.
+    """
 
     kind: ClassVar[str] = "codes"
     container: ClassVar[str] = "hdf5"

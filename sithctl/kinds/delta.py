@@ -18,7 +18,7 @@ class Delta(Artefact):
         plan: rows of layer, head, sv, scale, why.
         dtypes: the checkpoint's own types by tensor name; numpy has no bfloat16, so that its bits
             are stored as uint16.
-        changed: by tensor name.
+        changed: by tensor name, what there is now.
         replaced: by tensor name, what was there before.
     """
 

@@ -119,7 +119,7 @@ class Mean(Artefact):
 
     @property
     def mean(self) -> Array:
-        """(features,) float32."""
+        """(features,) float32, the sum by the count."""
         return (self.sum / max(1, self.count)).astype(np.float32)  # a part may have no images
 
     def arrays(self) -> dict[str, Column]:

@@ -7,12 +7,14 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sithctl.checkpoints.reader import Checkpoint
 from sithctl.errors import InputError
 from sithctl.models.family import Family
 from sithctl.models.names import Layout
+
+if TYPE_CHECKING:  # completion reads sizes of configs without torch
+    from sithctl.checkpoints.reader import Checkpoint
 
 CONFIG = "use the model's own config"
 MOST = 10**6  # of anything that is counted

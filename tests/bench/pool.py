@@ -1,5 +1,5 @@
-"""``decompose`` of the whole size through the command: seconds, and peak memory beyond what importing
-torch takes, of a float16 pool on disk; and with half of the memory that takes."""
+"""``decompose`` of the whole size through the command: seconds, and peak memory beyond what
+importing torch takes, of a float16 pool on disk; and with half of the memory that takes."""
 
 from __future__ import annotations
 
@@ -53,21 +53,13 @@ def measure(concepts: int = CONCEPTS) -> list[Figure]:
         same = (folder / "held").read_bytes() == (folder / "read").read_bytes()
     of = f"M {concepts:,}, N 4,096, d {WIDTH}, K 5, float16 on disk"
     ours = f"{(held - imports) / 1e9:.2f} GB beyond torch"
-    disk_too = f"the pool's {disk / 1e9:.2f} GB"
+    against = f"the pool's {disk / 1e9:.2f} GB"
     beyond = (held - imports - disk) / 1e6
     less = f"{(read - imports) / 1e9:.2f} GB, {seconds(slower)}"
-    shown = "the same codes" if same else "OTHER CODES"
+    codes = "the same codes" if same else "OTHER CODES"
+    bound = 1.0 if same else 0.0
     return [
         Figure("decompose, through the command", of, seconds(took), "", took, " s", None, False),
-        Figure("decompose's memory beyond the pool", of, ours, disk_too, beyond, " MB", 512, False),
-        Figure(
-            "--max-memory half of that",
-            of,
-            less,
-            shown,
-            read / most,
-            "×",
-            1.0 if same else 0,
-            False,
-        ),
+        Figure("decompose's memory", of, ours, against, beyond, " MB beyond it", 512, False),
+        Figure("--max-memory of half of it", of, less, codes, read / most, "×", bound, False),
     ]

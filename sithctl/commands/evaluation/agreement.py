@@ -6,12 +6,25 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import ForceOpt, OutOpt
 
-FirstArg = Annotated[str, typer.Argument(metavar="CODES", help="Codes; - is a pipe.")]
+FirstArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODES",
+        help="Codes; - is a pipe.",
+        autocompletion=completion.codes,
+    ),
+]
 SecondArg = Annotated[
-    str, typer.Argument(metavar="OTHER", help="Other codes of the same vectors; - is a pipe.")
+    str,
+    typer.Argument(
+        metavar="OTHER",
+        help="Other codes of the same vectors; - is a pipe.",
+        autocompletion=completion.codes,
+    ),
 ]
 PermutationsOpt = Annotated[
     int, typer.Option("--permutations", min=1, help="Of OTHER among vectors, for chance.")
@@ -34,7 +47,9 @@ def agreement(
     those weighted by σ. Concepts are matched by label, and by their place where both codes come
     from one pool. Chance: OTHER's explanations put to other vectors.
 
-    Example: sithctl eval agreement codes.h5 published.h5
+    Example: sithctl decompose spectra.safetensors --pool pool.h5 --method mp -o other.h5
+
+    Example: sithctl eval agreement codes.h5 other.h5
     """
     from sithctl.artifacts import load
     from sithctl.errors import UsageError

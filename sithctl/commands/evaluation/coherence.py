@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.fidelity import CodesArg
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import ForceOpt, OutOpt
 
 ScoresOpt = Annotated[
-    str | None, typer.Option("--scores", help="A judge's scores of these codes, as CSV.")
+    str | None,
+    typer.Option(
+        "--scores",
+        help="A judge's scores of these codes, as CSV.",
+        autocompletion=completion.scores,
+    ),
 ]
 DrawsOpt = Annotated[
     int, typer.Option("--draws", min=1, help="Random explanations for each, for chance.")
@@ -35,7 +41,7 @@ def coherence(
     coefficients; where the pool knows which factors a concept names, the share of the weight on one
     factor and on one of its values; and a judge's score where --scores has one.
 
-    Example: sithctl eval coherence codes.h5 --format json
+    Example: sithctl eval coherence codes.h5
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.scores import read_scores

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import is_given
 from sithctl.commands.image_options import IMAGES_HELP, open_sources
 from sithctl.errors import UsageError
@@ -23,11 +24,16 @@ DataOpt = Annotated[
         "-d",
         help=f"Pictures: {IMAGES_HELP}; a .csv that lists files beside it; scenes is rendered, "
         "also scenes:spurious, scenes:safe, scenes:hazard.",
+        autocompletion=completion.pictures,
     ),
 ]
 AgainstOpt = Annotated[
     str | None,
-    typer.Option("--against", help="A base to compare with, as the model before an edit."),
+    typer.Option(
+        "--against",
+        help="A base to compare with, as the model before an edit.",
+        autocompletion=completion.models,
+    ),
 ]
 MaxDropOpt = Annotated[
     float | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import ForceOpt, LayersOpt, OutOpt, Tower, TowerOpt
 
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
 
 BaseArg = Annotated[
     str,
-    typer.Argument(metavar="HEADS0", help="The base: heads from `sithctl fold`, or a MODEL."),
+    typer.Argument(
+        metavar="HEADS0",
+        help="The base: heads from `sithctl fold`, or a MODEL.",
+        autocompletion=completion.models,
+    ),
 ]
 TunedArg = Annotated[
     str,
-    typer.Argument(metavar="HEADS1", help="The tuned: heads, a MODEL, or a LoRA adapter's folder."),
+    typer.Argument(
+        metavar="HEADS1",
+        help="The tuned: heads, a MODEL, or a LoRA adapter's folder.",
+        autocompletion=completion.models,
+    ),
 ]
 RankOpt = Annotated[
     int | None,
@@ -50,7 +59,7 @@ def drift(
     head reads for, and right ones, what it writes. JSON has all of them, and for each leading
     vector of the base its match in the other model, their cosines and the ratio of their σ.
 
-    Example: sithctl eval drift ./clip ./clip-lora --layers -4-
+    Example: sithctl eval drift scenes edited --layers 4-5
     """
     from sithctl.evaluation.drift import drift as task
     from sithctl.views.console import output as console

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.explain import HeadOpt, LayerOpt, SvOpt, TopOpt
@@ -42,11 +43,19 @@ class Group(StrEnum):
 
 
 CodesArg = Annotated[
-    str | None, typer.Argument(help="Its codes from `sithctl decompose`; - or nothing is a pipe.")
+    str | None,
+    typer.Argument(
+        help="Its codes from `sithctl decompose`; - or nothing is a pipe.",
+        autocompletion=completion.codes,
+    ),
 ]
 DataOpt = Annotated[
     str | None,
-    typer.Option("--data", help=f"Images: {IMAGES_HELP}. scenes:images for bundled models."),
+    typer.Option(
+        "--data",
+        help=f"Images: {IMAGES_HELP}. scenes:images for bundled models.",
+        autocompletion=completion.pictures,
+    ),
 ]
 GroupOpt = Annotated[
     Group, typer.Option("--group", help="Ablate each vector, or a head's vectors at once.")
@@ -88,7 +97,7 @@ def effect(
 
     One forward pass of the images for each vector: choose with --layer, --head, --sv and --top.
 
-    Example: sithctl eval effect scenes codes.h5 --layer 5 --top 4
+    Example: sithctl eval effect scenes codes.h5 --layer 5 --top 1 --limit 32
     """
     from sithctl.artifacts import load
     from sithctl.evaluation.effect import check_measurable

@@ -6,16 +6,25 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
 from sithctl.commands.options import DeviceOpt, ForceOpt, OutOpt, PoolOpt
 
 CodesArg = Annotated[
-    str | None, typer.Argument(help="Codes from `sithctl decompose`; - or nothing is a pipe.")
+    str | None,
+    typer.Argument(
+        help="Codes from `sithctl decompose`; - or nothing is a pipe.",
+        autocompletion=completion.codes,
+    ),
 ]
 SpectraOpt = Annotated[
     str | None,
-    typer.Option("--spectra", help="What the codes were made from; bundled models bring theirs."),
+    typer.Option(
+        "--spectra",
+        help="What the codes were made from; bundled models bring theirs.",
+        autocompletion=completion.tensors,
+    ),
 ]
 SamplesOpt = Annotated[
     int, typer.Option("--samples", min=1, help="Random residual directions that chance is made of.")

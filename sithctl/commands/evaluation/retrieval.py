@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.comparing import (
     AgainstOpt,
     DataOpt,
@@ -37,7 +38,11 @@ from sithctl.commands.options import (
 
 UnsafeOpt = Annotated[
     str | None,
-    typer.Option("--unsafe", help="As --data: row i is the unsafe counterpart of its row i."),
+    typer.Option(
+        "--unsafe",
+        help="As --data: row i is the unsafe counterpart of its row i.",
+        autocompletion=completion.pictures,
+    ),
 ]
 
 
@@ -75,7 +80,7 @@ def retrieval(
     With --against both models see the same pictures, each in its own way; differences are of
     pairs. With --max-drop 0.02 it exits with 4 where any figure falls by more.
 
-    Example: sithctl eval retrieval --data scenes:safe --unsafe scenes:hazard --limit 500
+    Example: sithctl eval retrieval -d scenes:safe --unsafe scenes:hazard --limit 100
     """
     from sithctl.evaluation.retrieval import retrieval as task
     from sithctl.views.console import output as console

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.fidelity import CodesArg, SamplesOpt
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
@@ -20,11 +21,19 @@ from sithctl.errors import InputError, UsageError
 
 SpectraOpt = Annotated[
     str | None,
-    typer.Option("--spectra", help="What the codes were made from; bundled models bring theirs."),
+    typer.Option(
+        "--spectra",
+        help="What the codes were made from; bundled models bring theirs.",
+        autocompletion=completion.tensors,
+    ),
 ]
 CheckedMeanOpt = Annotated[
     str | None,
-    typer.Option("--mean", help="Checked against the mean that the codes carry, which is used."),
+    typer.Option(
+        "--mean",
+        help="Checked against the mean that the codes carry, which is used.",
+        autocompletion=completion.codes,
+    ),
 ]
 RepeatsOpt = Annotated[
     int, typer.Option("--repeats", min=2, help="Random halves of the pool to explain by again.")
@@ -64,7 +73,7 @@ def trust(
     -o is a copy of the codes that carries grades: `sithctl explain` shows them, and leaves out what
     is worse than its --min-grade.
 
-    Example: sithctl eval trust codes.h5 --spectra spectra.safetensors --pool pool.h5 -o graded.h5
+    Example: sithctl eval trust codes.h5 --pool pool.h5 -o graded.h5
     """
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import check_target

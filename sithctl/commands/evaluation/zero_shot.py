@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands import completion
 from sithctl.commands.evaluation.comparing import (
     AgainstOpt,
     DataOpt,
@@ -46,7 +47,11 @@ GroupOpt = Annotated[
 ]
 ClassesOpt = Annotated[
     str | None,
-    typer.Option("--classes", help="A file: a class a line, its name, or label, tab, names."),
+    typer.Option(
+        "--classes",
+        help="A file: a class a line, its name, or label, tab, names.",
+        autocompletion=completion.texts,
+    ),
 ]
 TemplateOpt = Annotated[
     list[str] | None,
@@ -90,7 +95,7 @@ def zero_shot(
     With --against both models see the same pictures, each in its own way; differences are of
     pairs. With --max-drop 0.02 it exits with 4 where any accuracy falls by more.
 
-    Example: sithctl eval zero-shot ./edited --data scenes:spurious --against scenes
+    Example: sithctl eval zero-shot edited -d scenes:spurious --against scenes --limit 200
     """
     from sithctl.evaluation.zero_shot import zero_shot as task
     from sithctl.sources.classes import read_classes
