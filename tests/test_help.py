@@ -20,6 +20,7 @@ COMMANDS = [
     "decompose",
     "merge",
     "explain",
+    "find",
     "edit",
     "judge",
     "eval",

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sithctl.commands.common import command, is_given, stdin_has_data
+from sithctl.commands.codes import CodesArg, codes_asked_for
+from sithctl.commands.common import command, deliver
 from sithctl.commands.options import (
     CoherenceOpt,
     ForceOpt,
     GapOpt,
+    HeadOpt,
+    LayerOpt,
     MeanOpt,
     Method,
     MethodOpt,
+    MinGradeOpt,
     ModelOpt,
     OutOpt,
     Pole,
@@ -27,22 +31,15 @@ from sithctl.commands.options import (
     Side,
     SideOpt,
     SparsityOpt,
+    SvOpt,
+    TopOpt,
     Tower,
     TowerOpt,
-    named_model,
 )
-from sithctl.errors import UsageError
 
 if TYPE_CHECKING:
     from sithctl.kinds import Codes
     from sithctl.stages.explain import Explanation
-
-
-class Grade(StrEnum):
-    a = "A"
-    b = "B"
-    c = "C"
-    d = "D"
 
 
 class Format(StrEnum):
@@ -56,14 +53,6 @@ class Format(StrEnum):
     html = "html"
 
 
-CodesArg = Annotated[
-    str | None,
-    typer.Argument(help="Codes from `sithctl decompose`; - is a pipe; none: the whole chain."),
-]
-LayerOpt = Annotated[str | None, typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.")]
-HeadOpt = Annotated[str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.")]
-SvOpt = Annotated[str | None, typer.Option("--sv", help="Singular vectors: 0, 0-4.")]
-TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
 FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
 ThumbnailsOpt = Annotated[
     Path | None,
@@ -76,32 +65,7 @@ CompareOpt = Annotated[
     ),
 ]
 
-MinGradeOpt = Annotated[
-    Grade | None,
-    typer.Option(
-        "--min-grade",
-        case_sensitive=False,
-        help="Explanations of this grade or better, of codes that `eval trust` graded.",
-    ),
-]
-
 TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
-
-
-# Options that make codes; codes that are made already leave nothing for them to do.
-MAKING = (
-    "model",
-    "tower",
-    "pool",
-    "mean",
-    "rank",
-    "method",
-    "sparsity",
-    "coherence",
-    "side",
-    "pole",
-    "degenerate_gap",
-)
 
 
 @command
@@ -146,57 +110,16 @@ def explain(
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.commands.report import other_codes, write_report
-    from sithctl.stages.explain import check_graded
-    from sithctl.stages.options import Options
 
     if output not in (None, "-"):
         check_target(output, force)
-    options = Options(
-        method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
-    )
     save = partial(_thumbnails, thumbnails, force)
     grade = None if min_grade is None else min_grade.value
     beside = other_codes(compare, is_report=format is Format.html)
     chosen = {"layer": layer, "head": head, "sv": sv, "top": top, "min_grade": grade}
-    report = partial(write_report, source=codes, beside=beside, chosen=chosen, target=output)
-    found = _given(codes, chain=bool(model or pool or mean))
-    making = [f"--{n.replace('_', '-')}" for n in MAKING if is_given(context, n)]
-    if found is not None and making:
-        where = "standard input" if codes in (None, "-") else codes
-        raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
-    if found is not None:
-        _show([found], layer, head, sv, top, grade, format, output, save, report)
-        return
-    if grade is not None:  # before the whole chain is run for codes that have none
-        check_graded(False, named_model(model))
-    from sithctl.commands.chain import Chain
-
-    made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
-    _show(made, None, head, sv, top, None, format, output, save, report)
-
-
-def _given(codes: str | None, *, chain: bool) -> Codes | None:
-    """The codes named or piped in; None where the whole chain is wanted."""
-    from sithctl.artifacts import load
-    from sithctl.kinds import Codes
-
-    if codes is not None and codes != "-":
-        return load(codes, Codes)
-    if codes == "-" or (not chain and stdin_has_data()):
-        return _from_pipe(required=codes == "-")
-    return None
-
-
-def _from_pipe(*, required: bool) -> Codes | None:
-    """Codes from standard input; None where it is empty and need not be codes."""
-    from sithctl.artifacts import load
-    from sithctl.artifacts.streams import readable
-    from sithctl.kinds import Codes
-
-    with readable("-") as path:
-        if path.stat().st_size == 0 and not required:
-            return None
-        return load(path, Codes, shown="standard input")
+    source = codes_asked_for(context)
+    report = partial(write_report, source=source.file, beside=beside, chosen=chosen, target=output)
+    _show([source.codes], layer, head, sv, top, grade, format, output, save, report)
 
 
 def _show(
@@ -256,9 +179,7 @@ def _table(rows: Sequence[Explanation], codes: Codes, hidden: int, rank: int) ->
 
 
 def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str | None) -> None:  # noqa: A002
-    from sithctl.artifacts.streams import writable
     from sithctl.views import records
-    from sithctl.views.console import output
     from sithctl.views.terminal import plain_text
     from sithctl.views.unisith import as_unisith
 
@@ -277,8 +198,4 @@ def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str
         Format.markdown: lambda: records.as_markdown(rows),
         Format.unisith: lambda: as_unisith(rows),
     }[format]()
-    if target in (None, "-"):
-        output.text(text)
-        return
-    with writable(target) as path:
-        path.write_text(text, encoding="utf-8")
+    deliver(text, target)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sithctl.commands.common import deliver
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ def write_report(
     Raises:
         InputError: the two have no layer with as many heads in common.
     """
-    from sithctl.artifacts.streams import writable
     from sithctl.stages.explain import explain
-    from sithctl.views.console import output
     from sithctl.views.report import Shown, document, page
 
     sides = [Shown(_name(source), found, rows)]
@@ -55,12 +54,7 @@ def write_report(
         path, codes = beside
         _check_comparable(found, codes, path)
         sides.append(Shown(_name(path), [codes], explain(codes, **chosen)))  # type: ignore[arg-type]
-    text = page(document(sides))
-    if target in (None, "-"):
-        output.text(text)
-        return
-    with writable(target) as part:
-        part.write_text(text, encoding="utf-8")
+    deliver(page(document(sides)), target)
 
 
 def _name(source: str | None) -> str | None:

@@ -124,11 +124,11 @@ def as_markdown(explanations: Sequence[Explanation]) -> str:
 
 
 def _weighted(concept: WeightedConcept) -> str:
-    named = "" if concept.image is None else f", {_cell(concept.image)}"
-    return f"{_cell(concept.concept)} ({concept.coefficient:.2f}{named})"
+    named = "" if concept.image is None else f", {cell(concept.image)}"
+    return f"{cell(concept.concept)} ({concept.coefficient:.2f}{named})"
 
 
-def _cell(label: str) -> str:
+def cell(label: str) -> str:
     """A label as text: no markup, no picture, no column of its own."""
     escaped = printable(label).replace("\\", "\\\\").replace("<", "&lt;")
     for mark in "|*_`[]":

@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sithctl.stages.explain import Explanation, WeightedConcept
-from sithctl.views.text import printable
+from sithctl.views.text import label, printable
 
+NARROW = 60  # columns below which energy and bars make room for labels
 WIDE = 120  # columns from which there is room for the second fidelity and longer bars
 BAR = " ▏▎▍▌▋▊▉█"
+PLAIN = 160  # columns of a table in a file
 POLE_STYLE = {"+": "green", "-": "magenta"}
 GRADE_STYLE = {"A": "bold green", "B": "green", "C": "yellow", "D": "red"}
 POLE_SIGN = {"+": "+", "-": "−"}
@@ -37,13 +39,18 @@ def tables(explanations: Sequence[Explanation], model: str, width: int) -> Rende
 
 def plain_text(explanations: Sequence[Explanation], model: str) -> str:
     """The tables as text, for a file: no colour, wide."""
+    return as_plain(tables(explanations, model, PLAIN), footnotes(explanations))
+
+
+def as_plain(shown: RenderableType, notes: Sequence[str]) -> str:
+    """What would be on a wide terminal without colour, and the notes below it."""
     buffer = StringIO()
     console = Console(
-        file=buffer, width=160, color_system=None, force_terminal=False, highlight=False
+        file=buffer, width=PLAIN, color_system=None, force_terminal=False, highlight=False
     )
-    console.print(tables(explanations, model, 160))
+    console.print(shown)
     lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
-    return "".join(f"{line}\n" for line in [*lines, *footnotes(explanations)])
+    return "".join(f"{line}\n" for line in [*lines, *notes])
 
 
 def _table(rows: list[Explanation], title: str, width: int) -> Table:
@@ -77,10 +84,10 @@ def _table(rows: list[Explanation], title: str, width: int) -> Table:
             Text(POLE_SIGN[e.pole], style=POLE_STYLE[e.pole]),
             Text(f"{e.singular_value:.3g}" if first else ""),
             Text(f"{e.energy:.1%}" if first else "", style="dim"),
-            Text(_figure(e.fidelity.feature)),
+            Text(figure(e.fidelity.feature)),
         ]
         if wide:
-            pair = f"{_figure(e.fidelity.residual)}/{_figure(e.fidelity.residual_ceiling)}"
+            pair = f"{figure(e.fidelity.residual)}/{figure(e.fidelity.residual_ceiling)}"
             cells.append(Text(pair, style="dim"))
         if graded:
             cells.append(Text(e.grade or "–", style=GRADE_STYLE.get(e.grade or "", "")))
@@ -88,7 +95,11 @@ def _table(rows: list[Explanation], title: str, width: int) -> Table:
     return table
 
 
-def _figure(value: float | None) -> str:
+def narrow(width: int) -> bool:
+    return width < NARROW
+
+
+def figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
@@ -109,11 +120,11 @@ def _concepts(e: Explanation, largest: float, wide: bool) -> Text:
 
 
 def _concept(concept: WeightedConcept, largest: float, width: int, style: str) -> Text:
-    named = "" if concept.image is None else f"  {printable(concept.image)}"
+    named = "" if concept.image is None else f"  {label(concept.image)}"
     return Text.assemble(
         (bar(concept.coefficient / largest, width).ljust(width), style),
         (f" {concept.coefficient:.2f} ", "dim"),
-        printable(concept.concept),
+        label(concept.concept),
         (named, "dim"),
     )
 
