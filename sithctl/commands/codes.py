@@ -74,14 +74,19 @@ def codes_asked_for(context: typer.Context, *, model_is_else: bool = False) -> S
 
 def _given(codes: str | None, *, chain: bool) -> Codes | None:
     """The codes named or piped in; None where the whole chain is wanted."""
-    from sithctl.artifacts import load
-    from sithctl.kinds import Codes
-
     if codes is not None and codes != "-":
-        return load(codes, Codes)
+        return load_codes(codes)
     if codes == "-" or (not chain and stdin_has_data()):
         return _from_pipe(required=codes == "-")
     return None
+
+
+def load_codes(source: str) -> Codes:
+    """Codes of a file, or of standard input where that is ``-``."""
+    from sithctl.artifacts import load
+    from sithctl.kinds import Codes
+
+    return load(source, Codes)
 
 
 def _from_pipe(*, required: bool) -> Codes | None:

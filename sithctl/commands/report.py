@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,9 @@ from sithctl.commands.common import deliver
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from sithctl.commands.codes import Source
     from sithctl.kinds import Codes
+    from sithctl.stages.choice import Choice
     from sithctl.stages.explain import Explanation
 
 Other = tuple[str, "Codes"]  # the file to compare with, and what is in it
@@ -33,27 +35,26 @@ def other_codes(compare: str | None, *, is_report: bool) -> Other | None:
 
 
 def write_report(
-    found: Sequence[Codes],
+    source: Source,
     rows: Sequence[Explanation],
-    *,
-    source: str | None,
-    beside: Other | None,
-    chosen: Mapping[str, str | int | None],
+    other: Other | None,
+    choice: Choice,
     target: str | None,
 ) -> None:
-    """Write the report of ``rows``, and of ``beside`` chosen from as they were.
+    """Write the report of ``rows``, and of the other codes chosen from as they were.
 
     Raises:
         InputError: the two have no layer with as many heads in common.
     """
-    from sithctl.stages.explain import explain
+    from sithctl.stages.choice import chosen
     from sithctl.views.report import Shown, document, page
 
-    sides = [Shown(_name(source), found, rows)]
-    if beside is not None:
-        path, codes = beside
+    found = [source.codes]
+    sides = [Shown(_name(source.file), found, rows)]
+    if other is not None:
+        path, codes = other
         _check_comparable(found, codes, path)
-        sides.append(Shown(_name(path), [codes], explain(codes, **chosen)))  # type: ignore[arg-type]
+        sides.append(Shown(_name(path), [codes], chosen(codes, choice)))
     deliver(page(document(sides)), target)
 
 

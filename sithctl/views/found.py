@@ -6,11 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sithctl.stages.explain import WeightedConcept
@@ -24,6 +23,9 @@ from sithctl.views.terminal import (
     WIDE,
     as_plain,
     bar,
+    bar_width,
+    blank,
+    concepts,
     figure,
     narrow,
 )
@@ -56,13 +58,7 @@ def table(matches: Sequence[Match], title: str, width: int) -> RenderableType:
     """
     wide, slim = width >= WIDE, narrow(width)
     graded = any(m.explanation.grade for m in matches)
-    result = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=slim,
-    )
+    result = blank(title, width)
     result.add_column("vector", no_wrap=True)
     result.add_column("", no_wrap=True)
     result.add_column("weight", no_wrap=True)
@@ -75,7 +71,7 @@ def table(matches: Sequence[Match], title: str, width: int) -> RenderableType:
     if wide:
         result.add_column("beside", ratio=1)
     for match in matches:
-        e, bars = match.explanation, 0 if slim else 12 if wide else 6
+        e, bars = match.explanation, bar_width(width)
         cells = [
             Text(f"{e.layer}.{e.head}.{e.sv}{'≈' if e.degenerate else ''}"),
             Text(POLE_SIGN[e.pole], style=POLE_STYLE[e.pole]),
@@ -85,7 +81,7 @@ def table(matches: Sequence[Match], title: str, width: int) -> RenderableType:
             cells += [Text(f"{e.singular_value:.3g}"), Text(figure(e.fidelity.feature))]
         if graded:
             cells.append(Text(e.grade or "–", style=GRADE_STYLE.get(e.grade or "", "")))
-        says = (_said(match, True), _beside(match)) if wide else (_both(match, not slim),)
+        says = (_said(match), _beside(match)) if wide else (_both(match, slim),)
         result.add_row(*cells, *says)
     return result
 
@@ -107,13 +103,9 @@ def _weight(match: Match, width: int) -> Text:
     return Text.assemble((drawn, style), f"{match.weight:.2f}")
 
 
-def _said(match: Match, bars: bool) -> Text:
+def _said(match: Match) -> RenderableType:
     """The concepts that match, one a line."""
-    lines = []
-    for concept in _split(match)[0]:
-        coefficient = f"{concept.coefficient:.2f} " if bars else ""
-        lines.append(Text.assemble((coefficient, "dim"), label(concept.concept)))
-    return Text("\n").join(lines)
+    return concepts(replace(match.explanation, concepts=tuple(_split(match)[0])), 1.0, 0, 0)
 
 
 def _beside(match: Match) -> Text:
@@ -121,13 +113,12 @@ def _beside(match: Match) -> Text:
     return Text(", ".join(label(c.concept) for c in _split(match)[1]), style="dim")
 
 
-def _both(match: Match, bars: bool) -> RenderableType:
+def _both(match: Match, slim: bool) -> RenderableType:
     """The others below those that match, as far as there is room on one line."""
-    said, beside = _said(match, bars), _beside(match)
-    if not beside or not bars:
+    said, beside = _said(match), _beside(match)
+    if slim or not beside:
         return said
-    below = Text.assemble(("and  ", "dim"), beside, no_wrap=True, overflow="ellipsis")
-    return Group(said, below)
+    return Group(said, Text.assemble(("and  ", "dim"), beside, no_wrap=True, overflow="ellipsis"))
 
 
 def _split(match: Match) -> tuple[list[WeightedConcept], list[WeightedConcept]]:
@@ -173,7 +164,7 @@ def _row(match: Match) -> list[Any]:
     e, parts = match.explanation, _split(match)
     place = [e.layer, e.head, e.sv, e.side, e.pole]
     figures = [e.singular_value, e.energy, int(e.degenerate), e.fidelity.feature]
-    labels = ["; ".join(c.concept for c in concepts) for concepts in parts]
+    labels = ["; ".join(c.concept for c in part) for part in parts]
     return [*place, *figures, match.weight, match.phrase, *labels]
 
 
@@ -183,7 +174,7 @@ def as_markdown(matches: Iterable[Match]) -> str:
     lines += ["|:---|:---:|---:|---:|---:|:---|:---|"]
     for match in matches:
         e, (mine, others) = match.explanation, _split(match)
-        labels = [", ".join(cell(c.concept) for c in concepts) for concepts in (mine, others)]
+        labels = [", ".join(cell(c.concept) for c in part) for part in (mine, others)]
         known = "" if e.fidelity.feature is None else f"{e.fidelity.feature:.2f}"
         lines.append(
             f"| {e.layer}.{e.head}.{e.sv} | {e.pole} | {match.weight:.2f} | {e.singular_value:.3g} "
