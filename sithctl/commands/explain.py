@@ -16,6 +16,7 @@ from sithctl.commands.explanations import (
     show,
     show_beside,
     usual,
+    write_figure,
     write_thumbnails,
 )
 from sithctl.commands.options import (
@@ -65,6 +66,10 @@ BesideOpt = Annotated[
     str | None,
     typer.Option("--beside", help="Other codes of the same vectors, to set beside these."),
 ]
+FigureOpt = Annotated[
+    Path | None,
+    typer.Option("--figure", help="An .svg or .png: one head's spectrum, or a map of several."),
+]
 ThumbnailsOpt = Annotated[
     Path | None,
     typer.Option("--thumbnails", help="A folder to write the JPEGs of the images shown into."),
@@ -91,6 +96,7 @@ def explain(
     format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
     beside: BesideOpt = None,
     compare: CompareOpt = None,
+    figure: FigureOpt = None,
     thumbnails: ThumbnailsOpt = None,
     model: ModelOpt = None,
     tower: TowerOpt = Tower.vision,
@@ -143,6 +149,7 @@ def explain(
         return
     rows = chosen(source.codes, usual(source.codes, choice, format))
     write_thumbnails(rows, thumbnails, force)
+    write_figure(source.codes, choice, figure)
     if format is Format.html:
         write_report(source, rows, other, choice, output)
     else:

@@ -34,6 +34,7 @@ class Format(StrEnum):
 
 TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
 TOP_IN_ORDER = 20  # vectors of a table that is sorted
+FIGURES = (".svg", ".png")
 BESIDE = (Format.table, Format.json)
 
 
@@ -47,15 +48,28 @@ def check_ways(context: typer.Context) -> None:
     beside, form = given["beside"], given["format"]
     if form is Format.html and given["sort"] is not None:
         raise UsageError("--sort does not go with html", None, "the report sorts in the browser")
+    _check_figure(given["figure"], given["force"])
     if beside is None:
         return
     if form not in BESIDE:
         formats = " or ".join(BESIDE)
         raise UsageError(f"--beside does not go with {form}", None, f"--format {formats}")
-    if given["thumbnails"] is not None:
-        raise UsageError("--beside writes no thumbnails", None, "leave out --thumbnails")
+    for name in ("thumbnails", "figure"):
+        if given[name] is not None:
+            raise UsageError(f"--beside does not go with --{name}", None, f"leave out --{name}")
     if beside == given["codes"] == "-":
         raise UsageError("standard input is both codes", None, "name one as a file")
+
+
+def _check_figure(file: Path | None, force: bool) -> None:
+    from sithctl.artifacts.streams import check_target
+
+    if file is None:
+        return
+    if file.suffix.lower() not in FIGURES:
+        named = file.with_suffix(".svg") if file.name.strip("-") else "head.svg"
+        raise UsageError("a figure is an .svg or a .png", file, f"--figure {named}")
+    check_target(file, force)
 
 
 def usual(codes: Codes, choice: Choice, format: Format) -> Choice:  # noqa: A002
@@ -165,6 +179,25 @@ def write_thumbnails(rows: Sequence[Explanation], folder: Path | None, force: bo
 
     count = thumbnails.write_thumbnails(rows, folder, force=force)
     output.note(f"{count} thumbnails in {folder}")
+
+
+def write_figure(codes: Codes, choice: Choice, file: Path | None) -> None:
+    """The spectrum of the head asked for, or a map of several, where a file for it was named."""
+    if file is None:
+        return
+    from sithctl.artifacts.streams import writable
+    from sithctl.stages.choice import chosen
+    from sithctl.views.console import output
+    from sithctl.views.portraits import portrait, title
+
+    rows = chosen(codes, choice)
+    if not rows:
+        output.note(f"nothing to draw: {file} is not written")
+        return
+    made = portrait(codes, rows, file.suffix.lower()[1:])
+    with writable(file) as path:
+        path.write_bytes(made)
+    output.note(f"{title(codes, rows)}: {file}")
 
 
 def show_beside(
