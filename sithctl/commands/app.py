@@ -10,6 +10,7 @@ import typer
 
 from sithctl._version import __version__
 from sithctl.commands.registry import Registry
+from sithctl.views.plain import prepare
 
 app = typer.Typer(
     name="sithctl",
@@ -40,6 +41,7 @@ def _options(
 def main() -> None:
     """Run, and end as every command ends: an error is one line, whoever found it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    prepare(sys.stdout, sys.stderr)
     if not sys.argv[1:]:
         sys.argv.append("--help")
     try:

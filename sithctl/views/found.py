@@ -69,7 +69,7 @@ def table(matches: Sequence[Match], title: str, width: int) -> RenderableType:
         result.add_column("grade", justify="center", no_wrap=True)
     result.add_column("says", ratio=1)
     if wide:
-        result.add_column("beside", ratio=1)
+        result.add_column("beside", ratio=1, overflow="fold")
     for match in matches:
         e, bars = match.explanation, bar_width(width)
         cells = [

@@ -21,7 +21,8 @@ WIDE = 120  # columns from which there is room for the second fidelity and longe
 BAR = " ▏▎▍▌▋▊▉█"
 PLAIN = 160  # columns of a table in a file
 POLE_STYLE = {"+": "green", "-": "magenta"}
-GRADE_STYLE = {"A": "bold green", "B": "green", "C": "yellow", "D": "red"}
+# Green, magenta and red are seen on light and dark grounds alike; yellow, white and black are not.
+GRADE_STYLE = {"A": "bold green", "B": "green", "C": "magenta", "D": "bold red"}
 POLE_SIGN = {"+": "+", "-": "−"}
 
 
@@ -91,7 +92,7 @@ def _table(
     table = blank(title, width)
     for name, justify in _columns(width, placed, graded):
         table.add_column(name, justify=justify, no_wrap=True)
-    table.add_column("concepts", ratio=1)
+    table.add_column("concepts", ratio=1, overflow="fold")
     largest = max((c.coefficient for e in rows for c in e.concepts), default=1.0) or 1.0
     previous = None
     for e in rows:
@@ -166,6 +167,7 @@ def concepts(
     grid = Table.grid(padding=(0, 1, 0, 0))
     for _ in range(2 if bars else 1):
         grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")  # some scripts put no spaces between words
     for concept in e.concepts:
         drawn = bar(concept.coefficient / largest, bars).ljust(bars)
         cells = [Text(drawn, style=POLE_STYLE[e.pole])] if bars else []
