@@ -201,6 +201,21 @@ def test_errors_are_one_line(
         assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_table_of_two_says_what_it_leaves_out(
+    run: Run, files: dict[str, Path], tmp_path: Path
+) -> None:
+    both = ("explain", files["codes"], "--beside", files["left"])
+    assert "4 of 6 vectors are not shown: --top 6 shows all" in run(*both).stderr
+    assert "1 of 6 vectors are not shown" in run(*both, "--layer", 4, "--head", 1).stderr
+    assert "16 of 36 vectors are not shown" in run(*both, "--sort", "sigma").stderr
+    assert "not shown" not in run(*both, "--sort", "sigma", "--top", 3).stderr
+    assert "not shown" not in run(*both, "--grep", "star").stderr
+    for asked in (both, both[:2]):
+        filed = run(*asked, "-o", tmp_path / f"{len(asked)}.txt")
+        assert filed.stderr == "4 of 6 vectors are not shown: --top 6 shows all\n"
+        assert filed.stdout == ""
+
+
 def test_nothing_matches(run: Run, files: dict[str, Path]) -> None:
     result = run("explain", files["codes"], "--grep", "violet")
     assert (result.exit_code, result.stdout) == (0, "")

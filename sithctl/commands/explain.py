@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from sithctl.commands.beside import show_beside
 from sithctl.commands.codes import CodesArg, codes_asked_for, load_codes
 from sithctl.commands.common import command
 from sithctl.commands.explanations import (
     Format,
     check_ways,
     show,
-    show_beside,
     usual,
     write_figure,
     write_thumbnails,

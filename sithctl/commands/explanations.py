@@ -15,7 +15,6 @@ from sithctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sithctl.commands.codes import Source
     from sithctl.kinds import Codes
     from sithctl.stages.choice import Choice
     from sithctl.stages.explain import Explanation
@@ -99,10 +98,14 @@ def show(
         rows: the explanations.
         choice: what was asked for, before ``usual``.
     """
+    from sithctl.views.terminal import footnotes
+
     if format is Format.table and target in (None, "-"):
         _table(codes, rows, choice)
-    else:
-        deliver(_text(codes, rows, choice, format), target)
+        return
+    deliver(_text(codes, rows, choice, format), target)
+    if format is Format.table:  # the other notes stand in the file
+        tell_notes(footnotes([], *_hidden(codes, choice)), rows, choice)
 
 
 def _table(codes: Codes, rows: Sequence[Explanation], choice: Choice) -> None:
@@ -112,10 +115,11 @@ def _table(codes: Codes, rows: Sequence[Explanation], choice: Choice) -> None:
     name, width = codes.model.name or "codes", output.width
     if rows:
         output.table(tables(rows, name, width, order=choice.order, pattern=choice.pattern))
-    _notes(footnotes(rows, *_hidden(codes, choice)), rows, choice)
+    tell_notes(footnotes(rows, *_hidden(codes, choice)), rows, choice)
 
 
-def _notes(notes: Sequence[str], rows: Sequence[object], choice: Choice) -> None:
+def tell_notes(notes: Sequence[str], rows: Sequence[object], choice: Choice) -> None:
+    """What a reader of a table should know, and why there may be none."""
     from sithctl.views.console import output
 
     if not rows and choice.pattern is not None:
@@ -198,34 +202,3 @@ def write_figure(codes: Codes, choice: Choice, file: Path | None) -> None:
     with writable(file) as path:
         path.write_bytes(made)
     output.note(f"{title(codes, rows)}: {file}")
-
-
-def show_beside(
-    source: Source,
-    other: tuple[str, Codes],
-    choice: Choice,
-    format: Format,  # noqa: A002
-    target: str | None,
-) -> None:
-    """Print or write two explanations of the same vectors.
-
-    Raises:
-        InputError: they are not of the same vectors, or of no layer in common.
-    """
-    from sithctl.stages.beside import beside
-    from sithctl.views import beside as view
-    from sithctl.views.console import output
-
-    path, codes = other
-    few = usual(source.codes, choice, format)
-    pairs = beside(source.codes, codes, few, path)
-    both, name = view.sides((source.file, path), (source.codes, codes)), codes.model.name or "codes"
-    if format is Format.json:
-        deliver(view.as_json(pairs, both, codes.model.name), target)
-    elif target not in (None, "-"):
-        deliver(view.plain_text(pairs, both, name, order=choice.order), target)
-    else:
-        if pairs:
-            width, order, pattern = output.width, choice.order, choice.pattern
-            output.table(view.tables(pairs, both, name, width, order=order, pattern=pattern))
-        _notes(view.footnotes(pairs, *_hidden(source.codes, choice)), pairs, choice)
