@@ -34,6 +34,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.delenv("SITHCTL_MODEL", raising=False)
     patch.setenv("COLUMNS", "100")
     patch.setenv("NO_COLOR", "1")
+    patch.setenv("LC_ALL", "C.UTF-8")
     patch.setenv("TERM", "dumb")
     yield
     patch.undo()

@@ -22,6 +22,7 @@ COMMANDS = [
     "decompose",
     "merge",
     "explain",
+    "find",
     "edit",
     "judge",
     "eval",

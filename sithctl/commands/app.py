@@ -11,6 +11,7 @@ import typer
 
 from sithctl._version import __version__
 from sithctl.commands.registry import Registry
+from sithctl.views.plain import prepare
 
 app = typer.Typer(
     name="sithctl",
@@ -57,6 +58,7 @@ def main() -> None:
     # Torch asks for large pages if told to before its first tensor: a tenth of the pursuit's time.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    prepare(sys.stdout, sys.stderr)
     if not sys.argv[1:]:
         sys.argv.append("--help")
     try:

@@ -113,3 +113,14 @@ def source_or_pipe(source: str | None, context: typer.Context) -> str:
         return "-"
     typer.echo(context.get_usage(), err=True)
     raise UsageError("no input", None, "name a file, or pipe one in")
+
+
+def deliver(text: str, target: str | None) -> None:
+    """Print a text, or write it to the file that was asked for."""
+    from sithctl.artifacts.streams import writable
+
+    if target in (None, "-"):
+        output.text(text)
+        return
+    with writable(target) as path:
+        path.write_text(text, encoding="utf-8")

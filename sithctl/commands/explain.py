@@ -1,24 +1,35 @@
-"""``sithctl explain``: codes as a table, JSON, CSV, Markdown, UniSITH's JSON or a report."""
+"""``sithctl explain``: what heads mean, as a table, as data, as a report, or beside another's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sithctl.commands import completion
-from sithctl.commands.common import command, is_given, stdin_has_data
+from sithctl.commands.beside import show_beside
+from sithctl.commands.codes import CodesArg, codes_asked_for, load_codes
+from sithctl.commands.common import command
+from sithctl.commands.explanations import (
+    Format,
+    check_ways,
+    show,
+    usual,
+    write_figure,
+    write_thumbnails,
+)
 from sithctl.commands.options import (
     CoherenceOpt,
     ForceOpt,
     GapOpt,
+    HeadOpt,
+    LayerOpt,
     MeanOpt,
     Method,
     MethodOpt,
+    MinGradeOpt,
     ModelOpt,
     OutOpt,
     Pole,
@@ -28,55 +39,42 @@ from sithctl.commands.options import (
     Side,
     SideOpt,
     SparsityOpt,
+    SvOpt,
+    TopOpt,
     Tower,
     TowerOpt,
-    named_model,
 )
-from sithctl.errors import UsageError
-
-if TYPE_CHECKING:
-    from sithctl.kinds import Codes
-    from sithctl.stages.explain import Explanation
 
 
-class Grade(StrEnum):
-    a = "A"
-    b = "B"
-    c = "C"
-    d = "D"
+class Sort(StrEnum):
+    sigma = "sigma"
+    fidelity = "fidelity"
+    concept = "concept"
 
 
-class Format(StrEnum):
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-    tsv = "tsv"
-    markdown = "markdown"
-    unisith = "unisith-json"
-    html = "html"
-
-
-CodesArg = Annotated[
+FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
+SortOpt = Annotated[
+    Sort | None,
+    typer.Option(
+        "--sort", help="Of all heads together: the largest σ, the best fidelity, or by name."
+    ),
+]
+GrepOpt = Annotated[
     str | None,
-    typer.Argument(
-        help="Codes from `sithctl decompose`; - is a pipe; none: the whole chain.",
+    typer.Option("--grep", help="Those with a concept that matches a regular expression."),
+]
+BesideOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--beside",
+        help="Other codes of the same vectors, to set beside these.",
         autocompletion=completion.codes,
     ),
 ]
-LayerOpt = Annotated[
-    str | None,
-    typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.", autocompletion=completion.layers),
+FigureOpt = Annotated[
+    Path | None,
+    typer.Option("--figure", help="An .svg or .png: one head's spectrum, or a map of several."),
 ]
-HeadOpt = Annotated[
-    str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.", autocompletion=completion.heads)
-]
-SvOpt = Annotated[
-    str | None,
-    typer.Option("--sv", help="Singular vectors: 0, 0-4.", autocompletion=completion.vectors),
-]
-TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
-FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
 ThumbnailsOpt = Annotated[
     Path | None,
     typer.Option("--thumbnails", help="A folder to write the JPEGs of the images shown into."),
@@ -90,33 +88,6 @@ CompareOpt = Annotated[
     ),
 ]
 
-MinGradeOpt = Annotated[
-    Grade | None,
-    typer.Option(
-        "--min-grade",
-        case_sensitive=False,
-        help="Explanations of this grade or better, of codes that `eval trust` graded.",
-    ),
-]
-
-TOP_OF_ONE, TOP_OF_MANY = 5, 2  # vectors a head in a table, unless told
-
-
-# Options that make codes; codes that are made already leave nothing for them to do.
-MAKING = (
-    "model",
-    "tower",
-    "pool",
-    "mean",
-    "rank",
-    "method",
-    "sparsity",
-    "coherence",
-    "side",
-    "pole",
-    "degenerate_gap",
-)
-
 
 @command
 def explain(
@@ -127,8 +98,12 @@ def explain(
     sv: SvOpt = None,
     top: TopOpt = None,
     min_grade: MinGradeOpt = None,
+    sort: SortOpt = None,
+    grep: GrepOpt = None,
     format: FormatOpt = Format.table,  # noqa: A002 (the option's name)
+    beside: BesideOpt = None,
     compare: CompareOpt = None,
+    figure: FigureOpt = None,
     thumbnails: ThumbnailsOpt = None,
     model: ModelOpt = None,
     tower: TowerOpt = Tower.vision,
@@ -150,6 +125,10 @@ def explain(
     runs the whole chain for --model (fold, svd, encode-pool, decompose) and keeps every stage's
     result in the cache.
 
+    --sort puts the vectors of all heads in one list, and --top then counts in that. --grep takes a
+    regular expression, for which case matters only where it has capitals. --beside sets two files
+    of codes of the same vectors side by side: right and left ones, two pools, two methods.
+
     unisith-json is UniSITH's own layout, which has one sign a vector: the plus pole; the minus pole
     stands apart in each vector's "minus".
 
@@ -160,139 +139,25 @@ def explain(
     """
     from sithctl.artifacts.streams import check_target
     from sithctl.commands.report import other_codes, write_report
-    from sithctl.stages.explain import check_graded
-    from sithctl.stages.options import Options
+    from sithctl.stages.choice import Choice, chosen, parse_pattern
 
+    check_ways(context)
+    pattern = None if grep is None else parse_pattern(grep)
     if output not in (None, "-"):
         check_target(output, force)
-    options = Options(
-        method.value, sparsity, coherence, rank, side.value, pole.value, degenerate_gap
+    other = other_codes(compare, is_report=format is Format.html)
+    second = None if beside is None else load_codes(beside)
+    choice = Choice(
+        layer, head, sv, top, min_grade and min_grade.value, pattern, sort and sort.value
     )
-    save = partial(_thumbnails, thumbnails, force)
-    grade = None if min_grade is None else min_grade.value
-    beside = other_codes(compare, is_report=format is Format.html)
-    chosen = {"layer": layer, "head": head, "sv": sv, "top": top, "min_grade": grade}
-    report = partial(write_report, source=codes, beside=beside, chosen=chosen, target=output)
-    found = _given(codes, chain=bool(model or pool or mean))
-    making = [f"--{n.replace('_', '-')}" for n in MAKING if is_given(context, n)]
-    if found is not None and making:
-        where = "standard input" if codes in (None, "-") else codes
-        raise UsageError("the codes are made already", where, f"leave out {', '.join(making)}")
-    if found is not None:
-        _show([found], layer, head, sv, top, grade, format, output, save, report)
+    source = codes_asked_for(context)
+    if beside is not None and second is not None:
+        show_beside(source, (beside, second), choice, format, output)
         return
-    if grade is not None:  # before the whole chain is run for codes that have none
-        check_graded(False, named_model(model))
-    from sithctl.commands.chain import Chain
-
-    made = Chain(named_model(model), pool, mean, options, tower.value).codes(layer)
-    _show(made, None, head, sv, top, None, format, output, save, report)
-
-
-def _given(codes: str | None, *, chain: bool) -> Codes | None:
-    """The codes named or piped in; None where the whole chain is wanted."""
-    from sithctl.artifacts import load
-    from sithctl.kinds import Codes
-
-    if codes is not None and codes != "-":
-        return load(codes, Codes)
-    if codes == "-" or (not chain and stdin_has_data()):
-        return _from_pipe(required=codes == "-")
-    return None
-
-
-def _from_pipe(*, required: bool) -> Codes | None:
-    """Codes from standard input; None where it is empty and need not be codes."""
-    from sithctl.artifacts import load
-    from sithctl.artifacts.streams import readable
-    from sithctl.kinds import Codes
-
-    with readable("-") as path:
-        if path.stat().st_size == 0 and not required:
-            return None
-        return load(path, Codes, shown="standard input")
-
-
-def _show(
-    found: list[Codes],
-    layer: str | None,
-    head: str | None,
-    sv: str | None,
-    top: int | None,
-    grade: str | None,
-    format: Format,  # noqa: A002
-    target: str | None,
-    save: Callable[[Sequence[Explanation]], None],
-    report: Callable[[Sequence[Codes], Sequence[Explanation]], None],
-) -> None:
-    from sithctl.stages.explain import explain as stage
-
-    rank = max(values.singular_values.shape[1] for c in found for values in c.layers.values())
-    is_table = format is Format.table
-    shown = top
-    if is_table and top is None and sv is None and grade is None:
-        heads = {(e.layer, e.head) for c in found for e in stage(c, layer=layer, head=head, top=1)}
-        shown = TOP_OF_ONE if len(heads) == 1 else TOP_OF_MANY
-    rows = [
-        e
-        for c in found
-        for e in stage(c, layer=layer, head=head, sv=sv, top=shown, min_grade=grade)
-    ]
-    save(rows)
+    rows = chosen(source.codes, usual(source.codes, choice, format))
+    write_thumbnails(rows, thumbnails, force)
+    write_figure(source.codes, choice, figure)
     if format is Format.html:
-        report(found, rows)
-    elif is_table and target in (None, "-"):
-        hidden = 0 if shown is None else max(0, rank - shown)
-        _table(rows, found[0], hidden if top is None and sv is None else 0, rank)
+        write_report(source, rows, other, choice, output)
     else:
-        _data(rows, found[0], format, target)
-
-
-def _thumbnails(folder: Path | None, force: bool, rows: Sequence[Explanation]) -> None:
-    if folder is None:
-        return
-    from sithctl.views.console import output
-    from sithctl.views.thumbnails import write_thumbnails
-
-    count = write_thumbnails(rows, folder, force=force)
-    output.note(f"{count} thumbnails in {folder}")
-
-
-def _table(rows: Sequence[Explanation], codes: Codes, hidden: int, rank: int) -> None:
-    from rich.console import Console
-
-    from sithctl.views.console import output
-    from sithctl.views.terminal import footnotes, tables
-
-    output.table(tables(rows, codes.model.name or "codes", Console().width))
-    for note in footnotes(rows, hidden, rank):
-        output.note(note)
-
-
-def _data(rows: Sequence[Explanation], codes: Codes, format: Format, target: str | None) -> None:  # noqa: A002
-    from sithctl.artifacts.streams import writable
-    from sithctl.views import records
-    from sithctl.views.console import output
-    from sithctl.views.terminal import plain_text
-    from sithctl.views.unisith import as_unisith
-
-    header = {
-        "model": codes.model.name,
-        # Sorted, as a file has them: fresh codes and those from the cache must read alike.
-        "architecture": dict(sorted(codes.architecture.items())),
-        "parameters": dict(sorted(codes.parameters.items())),
-    }
-    text = {
-        Format.table: lambda: plain_text(rows, codes.model.name or "codes"),
-        Format.json: lambda: records.as_json(rows, header),
-        Format.jsonl: lambda: records.as_jsonl(rows),
-        Format.csv: lambda: records.as_csv(rows),
-        Format.tsv: lambda: records.as_csv(rows, "\t"),
-        Format.markdown: lambda: records.as_markdown(rows),
-        Format.unisith: lambda: as_unisith(rows),
-    }[format]()
-    if target in (None, "-"):
-        output.text(text)
-        return
-    with writable(target) as path:
-        path.write_text(text, encoding="utf-8")
+        show(source.codes, rows, choice, format, output)

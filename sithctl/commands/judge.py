@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sithctl.commands import completion
-from sithctl.commands.common import command, is_given, source_or_pipe
-from sithctl.commands.explain import HeadOpt, LayerOpt, SvOpt, TopOpt
-from sithctl.commands.options import ForceOpt, OutOpt
+from sithctl.commands.common import command, deliver, is_given, source_or_pipe
+from sithctl.commands.options import ForceOpt, HeadOpt, LayerOpt, OutOpt, SvOpt, TopOpt
+from sithctl.commands.text_tower import text_tower
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sithctl.sources.judges import Endpoint
     from sithctl.stages.explain import Explanation
     from sithctl.stages.judge import Judgement
-    from sithctl.stages.similarity import Encode
 
 
 class ScoreFormat(StrEnum):
@@ -203,35 +202,12 @@ def _by_similarity(
     from sithctl.views.console import output
 
     words = question_words(question)  # before a model is loaded for it
-    name, encode = _text_tower(codes, model)
+    name, encode = text_tower(model, codes.model.name)
     if encode is None:
         output.note("no text tower: scored by the question's words in labels")
     with output.working("comparing concepts"):
         judgement = judge_by_similarity(rows, codes.concepts.labels, question, encode)
     return judgement, {"offline": True, "model": name, "words": words}
-
-
-def _text_tower(codes: Codes, model: str | None) -> tuple[str | None, Encode | None]:
-    """The name and the text tower of the model named, or of the codes' own; None without one."""
-    name = model or codes.model.name
-    todo = "give --model MODEL, a model with a text tower, or --model none"
-    if name is None:
-        raise InputError("the codes do not say whose they are", None, todo)
-    if name == "none":
-        return None, None
-    from sithctl.models import load_encoder
-    from sithctl.views.console import output
-
-    try:
-        with output.working("loading the model"):
-            encoder = load_encoder(name)
-    except InputError as error:
-        if model is not None:
-            raise
-        raise InputError(f"the codes' model is not to be had ({error.what})", name, todo) from error
-    if not encoder.has_text:
-        return None, None
-    return encoder.location.name, lambda texts: encoder.encode_text(texts).double().numpy()
 
 
 def _write(
@@ -241,17 +217,12 @@ def _write(
     header: dict[str, Any],
 ) -> None:
     from sithctl.artifacts import scores
-    from sithctl.artifacts.streams import writable
     from sithctl.views.console import output
 
     made, left_out = judgement.scores, judgement.unusable
     header |= {"unusable": left_out, "empty": judgement.empty}
     text = scores.as_csv(made) if format is ScoreFormat.csv else scores.as_json(made, header)
-    if target in (None, "-"):
-        output.text(text)
-    else:
-        with writable(target) as path:
-            path.write_text(text, encoding="utf-8")
+    deliver(text, target)
     if left_out:
         total = left_out + len(made)
         output.note(

@@ -15,6 +15,13 @@ from sithctl.errors import UsageError
 MODEL_HELP = "scenes, scenes-vit, a directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id."
 
 
+class Grade(StrEnum):
+    a = "A"
+    b = "B"
+    c = "C"
+    d = "D"
+
+
 class Method(StrEnum):
     comp = "comp"
     nnomp = "nnomp"
@@ -79,6 +86,26 @@ LayersOpt = Annotated[
         "--layers",
         help="Layers, from 0: 5, 20-23, 20,22 or -4- (the last four).",
         autocompletion=completion.layers,
+    ),
+]
+LayerOpt = Annotated[
+    str | None,
+    typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.", autocompletion=completion.layers),
+]
+HeadOpt = Annotated[
+    str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.", autocompletion=completion.heads)
+]
+SvOpt = Annotated[
+    str | None,
+    typer.Option("--sv", help="Singular vectors: 0, 0-4.", autocompletion=completion.vectors),
+]
+TopOpt = Annotated[int | None, typer.Option("--top", min=1, help="First vectors of each head.")]
+MinGradeOpt = Annotated[
+    Grade | None,
+    typer.Option(
+        "--min-grade",
+        case_sensitive=False,
+        help="Explanations of this grade or better, of codes that `eval trust` graded.",
     ),
 ]
 TowerOpt = Annotated[

@@ -221,6 +221,7 @@ def _from_scores(given: dict[str, Any]) -> list[Change]:
 
 def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:
     from sithctl.stages.relevance import by_task, by_words
+    from sithctl.stages.similarity import phrases_in
 
     changes: list[Change] = []
     ways = (("suppress", SUPPRESS), ("amplify", AMPLIFY))
@@ -229,12 +230,9 @@ def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Chang
     encode = _text_tower(given["model"])
     for name, usual in ways:
         if given[name]:
-            phrases = [p for part in given[name].split(",") if (p := part.strip())]
-            if not phrases:
-                raise UsageError(f"no words in --{name}", given[name], "separate them by commas")
             changes += by_words(
                 codes,
-                phrases,
+                phrases_in(given[name]),
                 usual if given["factor"] is None else given["factor"],
                 encode=encode,
                 threshold=given["threshold"],

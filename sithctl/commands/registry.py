@@ -39,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "explain",
         "Show what heads mean: each singular vector's concepts, for both of its signs.",
     ),
+    "find": (
+        "find",
+        "Find the vectors, of all layers and heads, that are about some words.",
+    ),
     "edit": (
         "edit",
         "Scale singular values, and write a normal checkpoint.",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sithctl.commands.common import deliver
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from sithctl.commands.codes import Source
     from sithctl.kinds import Codes
+    from sithctl.stages.choice import Choice
     from sithctl.stages.explain import Explanation
 
 Other = tuple[str, "Codes"]  # the file to compare with, and what is in it
@@ -32,35 +35,27 @@ def other_codes(compare: str | None, *, is_report: bool) -> Other | None:
 
 
 def write_report(
-    found: Sequence[Codes],
+    source: Source,
     rows: Sequence[Explanation],
-    *,
-    source: str | None,
-    beside: Other | None,
-    chosen: Mapping[str, str | int | None],
+    other: Other | None,
+    choice: Choice,
     target: str | None,
 ) -> None:
-    """Write the report of ``rows``, and of ``beside`` chosen from as they were.
+    """Write the report of ``rows``, and of the other codes chosen from as they were.
 
     Raises:
         InputError: the two have no layer with as many heads in common.
     """
-    from sithctl.artifacts.streams import writable
-    from sithctl.stages.explain import explain
-    from sithctl.views.console import output
+    from sithctl.stages.choice import chosen
     from sithctl.views.report import Shown, document, page
 
-    sides = [Shown(_name(source), found, rows)]
-    if beside is not None:
-        path, codes = beside
+    found = [source.codes]
+    sides = [Shown(_name(source.file), found, rows)]
+    if other is not None:
+        path, codes = other
         _check_comparable(found, codes, path)
-        sides.append(Shown(_name(path), [codes], explain(codes, **chosen)))  # type: ignore[arg-type]
-    text = page(document(sides))
-    if target in (None, "-"):
-        output.text(text)
-        return
-    with writable(target) as part:
-        part.write_text(text, encoding="utf-8")
+        sides.append(Shown(_name(path), [codes], chosen(codes, choice)))
+    deliver(page(document(sides)), target)
 
 
 def _name(source: str | None) -> str | None:

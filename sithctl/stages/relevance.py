@@ -13,7 +13,8 @@ from sithctl.kinds import Array, Change, Codes, Pool
 from sithctl.pursuit import sparse_code
 from sithctl.stages.centring import centre_pool
 from sithctl.stages.explain import explain
-from sithctl.stages.similarity import Encode, by_captions, by_text_tower, unit
+from sithctl.stages.find import THRESHOLD, alike, matches
+from sithctl.stages.similarity import Encode, unit, words_of
 
 TASK_SPARSITY = 10  # concepts that stand for a class: the paper's
 Place = tuple[int, int, int]
@@ -39,7 +40,7 @@ def by_words(
     factor: float,
     *,
     encode: Encode | None = None,
-    threshold: float = 0.3,
+    threshold: float = THRESHOLD,
     max_vectors: int | None = None,
 ) -> list[Change]:
     """Vectors whose explanations, of either pole, are about some words.
@@ -75,42 +76,31 @@ def by_words(
 
 def reaching(codes: Codes, phrases: Sequence[str], encode: Encode | None) -> dict[Place, Reached]:
     """How far each vector's explanation is about the phrases."""
-    alike = _alike(codes, phrases, encode)
-    place_of = {int(index): i for i, index in enumerate(codes.concepts.indices)}
     best: dict[Place, Reached] = {}
-    for e in explain(codes):
-        if not e.concepts:
-            continue
-        rows = np.array([alike[place_of[c.index]] for c in e.concepts])
-        weights = np.array([c.coefficient for c in e.concepts])
-        column = int((weights @ rows).argmax())
-        score = float(weights @ rows.max(1) / weights.sum())
+    for match in matches(codes, explain(codes), _alike(codes, phrases, encode), phrases):
+        e = match.explanation
         place = (e.layer, e.head, e.sv)
-        if place not in best or score > best[place].score:
-            best[place] = Reached(score, e.pole, phrases[column])
+        if place not in best or match.weight > best[place].score:
+            best[place] = Reached(match.weight, e.pole, match.phrase)
     return best
 
 
 def _alike(codes: Codes, phrases: Sequence[str], encode: Encode | None) -> Array:
-    labels = codes.concepts.labels
-    if encode is not None:
-        return by_text_tower(labels, phrases, encode)
-    alike = by_captions(codes.concepts, phrases)
+    likeness = alike(codes.concepts, phrases, encode)
     for column, phrase in enumerate(phrases):
-        if not alike[:, column].any():
+        if encode is None and not likeness[:, column].any():
             from sithctl.models.nearest import nearest
-            from sithctl.stages.similarity import words_of
 
-            known = sorted({word for label in labels for word in words_of(label)})
+            known = sorted({word for label in codes.concepts.labels for word in words_of(label)})
             raise InputError(
                 f"no caption names {phrase}", codes.model.name, f"nearest: {nearest(phrase, known)}"
             )
-    return alike
+    return likeness
 
 
 def _nearest_labels(codes: Codes, phrases: Sequence[str], encode: Encode | None) -> str:
-    alike = _alike(codes, phrases, encode).max(1)
-    return ", ".join(codes.concepts.labels[i] for i in np.argsort(-alike, kind="stable")[:5])
+    likeness = _alike(codes, phrases, encode).max(1)
+    return ", ".join(codes.concepts.labels[i] for i in np.argsort(-likeness, kind="stable")[:5])
 
 
 def _why(reached: Reached) -> str:

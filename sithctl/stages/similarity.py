@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from unicodedata import normalize
 
 import numpy as np
 
+from sithctl.errors import UsageError
 from sithctl.kinds import Array, Concepts
 
 Encode = Callable[[list[str]], Array]  # texts → (n, features)
@@ -21,11 +23,38 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", text.casefold())))
 
 
+def phrases_in(text: str) -> list[str]:
+    """The words and phrases between commas, each once.
+
+    Raises:
+        UsageError: there is none, or one without a letter or a digit.
+
+    >>> phrases_in("red, a Hoop,, RED")
+    ['red', 'a Hoop']
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        found.setdefault(part.casefold(), part)
+    if not found or not all(any(c.isalnum() for c in phrase) for phrase in found):
+        todo = 'write them between commas: "red, a hoop"'
+        raise UsageError("no word to look for", text or "an empty text", todo)
+    return list(found.values())
+
+
 def names(label: str, phrase: str) -> bool:
-    """Whether a label has all of a phrase's words, one after another."""
-    found, wanted = re.findall(r"\w+", label.casefold()), re.findall(r"\w+", phrase.casefold())
+    """Whether a label has all of a phrase's words, one after another, whatever their case.
+
+    >>> names("a Red ring", "red ring"), names("a hundred rings", "red")
+    (True, False)
+    """
+    found, wanted = _folded(label), _folded(phrase)
     starts = range(len(found) - len(wanted) + 1)
     return bool(wanted) and any(found[i : i + len(wanted)] == wanted for i in starts)
+
+
+def _folded(text: str) -> list[str]:
+    """Its words; composed, as an accent of its own is no letter and would end a word."""
+    return re.findall(r"\w+", normalize("NFC", text).casefold())
 
 
 def by_text_tower(labels: Sequence[str], phrases: Sequence[str], encode: Encode) -> Array:

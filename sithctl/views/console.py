@@ -18,8 +18,10 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.segment import Segment, Segments
 from rich.text import Text
 
+from sithctl.views.plain import has_unicode, simplified
 from sithctl.views.text import printable
 
 Tell = Callable[[int, int], None]
@@ -70,7 +72,10 @@ class Output:
 
     def table(self, renderable: RenderableType) -> None:
         """Something for people, on standard output."""
-        Console(highlight=False, soft_wrap=False).print(renderable)
+        console = Console(highlight=False, soft_wrap=False)
+        lines = console.render_lines(simplified(renderable), pad=False)
+        trimmed = [part for line in lines for part in (*_trimmed(line), Segment.line())]
+        console.print(Segments(trimmed), end="")
 
     @property
     def width(self) -> int:
@@ -104,7 +109,7 @@ class Output:
         if self.quiet or self._muted or not console.is_terminal:
             yield
             return
-        with console.status(label):
+        with console.status(label, spinner="dots" if has_unicode(sys.stderr) else "line"):
             yield
 
     @contextmanager
@@ -136,6 +141,15 @@ class Output:
                 bar.update(task, completed=done, total=total or None, at=at)
 
             yield tell
+
+
+def _trimmed(line: list[Segment]) -> list[Segment]:
+    """Without spaces at the end: a terminal that takes a letter for wider than it was measured, as
+    some do emoji, would break the line."""
+    kept = list(line)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []
 
 
 output = Output()

@@ -1,8 +1,10 @@
-"""Figures as SVG, by Matplotlib: the same bytes for the same figures."""
+"""Figures by Matplotlib: the same bytes for the same figures."""
 
 from __future__ import annotations
 
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 from sithctl.evaluation.charts import Chart, Series
@@ -10,15 +12,31 @@ from sithctl.evaluation.charts import Chart, Series
 SIZE = (7.6, 4.0)  # inches
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe & Ito's
 GREY = "#666666"
+DPI = 150  # of a PNG; an SVG has none, but for the pictures in it
+
+
+@contextmanager
+def drawing(key: str) -> Iterator[None]:
+    """Settings under which figures are drawn and saved; text stays text in an SVG."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": key, "font.family": "sans-serif"}):
+        yield
+
+
+def as_bytes(figure: Any, format: str) -> bytes:  # noqa: A002
+    """A figure's ``svg`` or ``png``, without a date."""
+    buffer = BytesIO()
+    metadata = {"Date": None, "Creator": "sithctl"} if format == "svg" else {"Software": "sithctl"}
+    figure.savefig(buffer, format=format, metadata=metadata, dpi=DPI)
+    return buffer.getvalue()
 
 
 def as_svg(chart: Chart) -> str:
     """A chart as an SVG document; its text stays text."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    settings = {"svg.fonttype": "none", "svg.hashsalt": chart.key, "font.family": "sans-serif"}
-    with rc_context(settings):
+    with drawing(chart.key):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
         axes.set_title(chart.title, loc="left", fontsize=11, parse_math=False)
@@ -29,9 +47,7 @@ def as_svg(chart: Chart) -> str:
         axes.set_axisbelow(True)
         (_bars if chart.categories else _curves)(axes, chart)
         figure.legend(loc="outside right upper", frameon=False, fontsize=9)  # never on data
-        buffer = StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "sithctl"})
-    return buffer.getvalue()
+        return as_bytes(figure, "svg").decode()
 
 
 def _curves(axes: Any, chart: Chart) -> None:

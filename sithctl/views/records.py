@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sithctl.stages.choice import place
 from sithctl.stages.explain import Explanation, WeightedConcept
 from sithctl.views.terminal import footnotes
 from sithctl.views.text import printable
@@ -108,35 +109,46 @@ def _rows(e: Explanation, images: bool) -> list[list[Any]]:
     return rows or [[*head, *([None] * (5 if images else 4))]]
 
 
-def as_markdown(explanations: Sequence[Explanation]) -> str:
-    """A table a head."""
+def as_markdown(explanations: Sequence[Explanation], order: str | None = None) -> str:
+    """A table a head; one of all where they have another order."""
     lines: list[str] = []
     graded = any(e.grade for e in explanations)
-    place: tuple[int, int] | None = None
+    at: tuple[int, int] | None = None
+    if order is not None:
+        lines += [f"### By {order}", "", *_markdown_head("vector", graded)]
     for e in explanations:
-        if (e.layer, e.head) != place:
-            place = (e.layer, e.head)
-            lines += ["", f"### Layer {e.layer}, head {e.head}", ""]
-            lines += [f"| sv | pole | σ | energy | fidelity |{' grade |' * graded} concepts |"]
-            lines += [f"|---:|:---:|---:|---:|---:|{':---:|' * graded}:---|"]
-        concepts = ", ".join(map(_weighted, e.concepts))
-        fidelity = "" if e.fidelity.feature is None else f"{e.fidelity.feature:.2f}"
-        mark = "≈" if e.degenerate else ""
-        lines.append(
-            f"| {e.sv}{mark} | {e.pole} | {e.singular_value:.3g} | {e.energy:.1%} | {fidelity} "
-            f"|{f' {e.grade} |' if graded else ''} {concepts} |"
-        )
+        if order is None and (e.layer, e.head) != at:
+            at = (e.layer, e.head)
+            lines += ["", f"### Layer {e.layer}, head {e.head}", "", *_markdown_head("sv", graded)]
+        lines.append(_markdown_row(e, ".".join(map(str, place(e))) if order else f"{e.sv}", graded))
     for note in footnotes(explanations):
         lines += ["", note]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
+def _markdown_head(vector: str, graded: bool) -> list[str]:
+    return [
+        f"| {vector} | pole | σ | energy | fidelity |{' grade |' * graded} concepts |",
+        f"|---:|:---:|---:|---:|---:|{':---:|' * graded}:---|",
+    ]
+
+
+def _markdown_row(e: Explanation, vector: str, graded: bool) -> str:
+    concepts = ", ".join(map(_weighted, e.concepts))
+    fidelity = "" if e.fidelity.feature is None else f"{e.fidelity.feature:.2f}"
+    mark = "≈" if e.degenerate else ""
+    return (
+        f"| {vector}{mark} | {e.pole} | {e.singular_value:.3g} | {e.energy:.1%} | {fidelity} "
+        f"|{f' {e.grade} |' if graded else ''} {concepts} |"
+    )
+
+
 def _weighted(concept: WeightedConcept) -> str:
-    named = "" if concept.image is None else f", {_cell(concept.image)}"
-    return f"{_cell(concept.concept)} ({concept.coefficient:.2f}{named})"
+    named = "" if concept.image is None else f", {cell(concept.image)}"
+    return f"{cell(concept.concept)} ({concept.coefficient:.2f}{named})"
 
 
-def _cell(label: str) -> str:
+def cell(label: str) -> str:
     """A label as text: no markup, no picture, no column of its own."""
     escaped = printable(label).replace("\\", "\\\\").replace("<", "&lt;")
     for mark in "|*_`[]":

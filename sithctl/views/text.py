@@ -7,6 +7,8 @@ import unicodedata
 # Characters that reorder what surrounds them could make one label pass for another.
 _REORDER = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+LEFT_TO_RIGHT = "\u200e"
+
 
 def printable(label: str) -> str:
     r"""The label with control characters written as escapes.
@@ -15,6 +17,20 @@ def printable(label: str) -> str:
     'red\\x1b[2J'
     """
     return "".join(_shown(c) for c in label)
+
+
+def label(text: str) -> str:
+    """``printable`` text that keeps its place in a line.
+
+    A terminal that reorders right-to-left text takes figures between two such labels for part of
+    them: a mark of no width, which reads from left to right, ends each.
+    """
+    shown = printable(text)
+    return shown + LEFT_TO_RIGHT if any(map(_is_right_to_left, shown)) else shown
+
+
+def _is_right_to_left(character: str) -> bool:
+    return unicodedata.bidirectional(character) in {"R", "AL", "AN"}
 
 
 def _shown(character: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from itertools import groupby
 from typing import Any
 
 from sithctl.stages.explain import Explanation
@@ -14,16 +13,19 @@ def as_unisith(explanations: Iterable[Explanation]) -> str:
     """One document: ``{layer: {head: {"singular_vectors": […]}}}``.
 
     Args:
-        explanations: ordered by layer, head, vector, pole.
+        explanations: in any order; a head's vectors stand in it, each with its poles together.
 
     UniSITH explains one sign of a vector: the first of the poles stands where it has its own, and
     a second one under ``minus``, which its readers pass over. ``fidelity`` is the cosine in the
     model's feature space.
     """
     layers: dict[str, dict[str, Any]] = {}
-    for (layer, head, _), poles in groupby(explanations, key=lambda e: (e.layer, e.head, e.sv)):
+    vectors: dict[tuple[int, int, int], list[Explanation]] = {}
+    for e in explanations:
+        vectors.setdefault((e.layer, e.head, e.sv), []).append(e)
+    for (layer, head, _), poles in vectors.items():
         place = layers.setdefault(str(layer), {}).setdefault(str(head), {"singular_vectors": []})
-        place["singular_vectors"].append(_vector(list(poles)))
+        place["singular_vectors"].append(_vector(sorted(poles, key=lambda e: e.pole)))
     return json.dumps(layers, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 

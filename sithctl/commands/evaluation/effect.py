@@ -11,7 +11,6 @@ import typer
 from sithctl.commands import completion
 from sithctl.commands.common import source_or_pipe
 from sithctl.commands.evaluation.showing import EvalSeedOpt, Format, FormatOpt, check_report, show
-from sithctl.commands.explain import HeadOpt, LayerOpt, SvOpt, TopOpt
 from sithctl.commands.image_options import (
     IMAGES_HELP,
     ImageColumnOpt,
@@ -26,9 +25,13 @@ from sithctl.commands.options import (
     DtypeOpt,
     EncodeBatchOpt,
     ForceOpt,
+    HeadOpt,
+    LayerOpt,
     ModelArg,
     OutOpt,
     Precision,
+    SvOpt,
+    TopOpt,
 )
 from sithctl.errors import UsageError
 
