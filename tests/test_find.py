@@ -19,7 +19,7 @@ from sithctl.artifacts import save
 from sithctl.kinds import Codes
 from sithctl.stages.explain import explain
 from sithctl.stages.find import find, suggestions, unnamed
-from sithctl.stages.planning import reaching
+from sithctl.stages.relevance import reaching
 from sithctl.stages.similarity import names, phrases_in
 
 COLOURS = ["red", "crimson", "blue", "hundred", "Red-ish", "café"]

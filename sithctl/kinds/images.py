@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sithctl.kinds.pool import Factors
 
@@ -37,13 +37,14 @@ class Arrival:
 
     Attributes:
         said: what the source says of it without reading it: id, captions, factors.
-        item: the picture; None where it was not asked for, or could not be read.
+        item: the picture, or what was taken of it; None where it was not asked for, or could not be
+            read.
         id: names it within its source.
         reason: why it could not be read; empty where it was, or was not asked for.
     """
 
     said: str
-    item: CaptionedImage | Image | None
+    item: Any
     id: str = ""
     reason: str = ""
 

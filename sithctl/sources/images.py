@@ -20,9 +20,11 @@ from sithctl.kinds import Arrival, CaptionedImage, Factors
 from sithctl.kinds.base import canonical
 from sithctl.sources.pixels import as_rgb
 
+Take = Callable[[int, CaptionedImage], Any]
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"})
 WORKERS = 4  # threads that decode: Pillow lets go of the lock
-AHEAD = 8  # images decoded before they are asked for
+AHEAD = 8  # images decoded before they are asked for: each can be a hundred megabytes
 
 
 @dataclass(frozen=True)
@@ -115,22 +117,30 @@ class Images(ABC):
             if isinstance(arrival.item, CaptionedImage):
                 yield arrival.item
 
-    def arrivals(self, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[Arrival]:
-        """Every place of the source in order, with its picture where that is wanted.
+    def arrivals(
+        self,
+        wanted: Callable[[int], bool] = lambda _: True,
+        take: Take = lambda _, picture: picture,
+        ahead: int = AHEAD,
+    ) -> Iterator[Arrival]:
+        """Every place of the source in order, with what is taken of its picture where that is
+        wanted.
 
         Args:
             wanted: whether to read the picture at a place, from 0.
+            take: called with a place and its picture, in the thread that has read it.
+            ahead: pictures taken before they are asked for.
         """
         self.skipped.clear()
         self.reasons.clear()
-        waiting: deque[tuple[Entry, Future[Image.Image] | None]] = deque()
+        waiting: deque[tuple[Entry, Future[Any] | None]] = deque()
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
                 for place, entry in enumerate(self.entries()):
                     self._check(entry)
-                    reading = pool.submit(_rgb, entry.read) if wanted(place) else None
+                    reading = pool.submit(_taken, place, entry, take) if wanted(place) else None
                     waiting.append((entry, reading))
-                    if len(waiting) > AHEAD:
+                    if len(waiting) > ahead:
                         yield self._arrival(*waiting.popleft())
                 while waiting:
                     yield self._arrival(*waiting.popleft())
@@ -143,25 +153,21 @@ class Images(ABC):
         if self.wanted.captions and not entry.caption:
             raise missing_caption(entry.id, self.name)
 
-    def _arrival(self, entry: Entry, future: Future[Image.Image] | None) -> Arrival:
+    def _arrival(self, entry: Entry, future: Future[Any] | None) -> Arrival:
         name = storable(entry.id)
         said = canonical([name, entry.caption, entry.detail, entry.factors])
         if future is None:
             return Arrival(said, None, name)
-        try:
-            image = future.result()
-        except InputError:
-            raise
-        except Exception as error:  # Pillow's thirty decoders raise what they like on a bad file
-            if self.wanted.strict:
-                what = f"the image {entry.id} cannot be read ({_first_line(error)})"
-                raise InputError(what, self.name, "leave out --strict to skip it") from error
-            reason = storable(_first_line(error))
-            self.skipped.append(name)
-            self.reasons.append(reason)
-            return Arrival(said, None, name, reason)
-        item = CaptionedImage(image, name, entry.caption or "", entry.detail, entry.factors)
-        return Arrival(said, item, name)
+        found = future.result()
+        if not isinstance(found, _Unreadable):
+            return Arrival(said, found, name)
+        if self.wanted.strict:
+            what = f"the image {entry.id} cannot be read ({_first_line(found.error)})"
+            raise InputError(what, self.name, "leave out --strict to skip it") from found.error
+        reason = storable(_first_line(found.error))
+        self.skipped.append(name)
+        self.reasons.append(reason)
+        return Arrival(said, None, name, reason)
 
 
 def stamp_of(files: Iterable[Path]) -> str:
@@ -207,8 +213,23 @@ def storable(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "backslashreplace").decode()
 
 
-def _rgb(read: Callable[[], Image.Image]) -> Image.Image:
-    return as_rgb(read())
+@dataclass(frozen=True)
+class _Unreadable:
+    """A picture that could not be read, and why."""
+
+    error: Exception
+
+
+def _taken(place: int, entry: Entry, take: Take) -> Any:
+    """What is taken of an entry's picture; a failure to take it is no fault of the picture's."""
+    try:
+        image = as_rgb(entry.read())
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's thirty decoders raise what they like on a bad file
+        return _Unreadable(error)
+    name, caption = storable(entry.id), entry.caption or ""
+    return take(place, CaptionedImage(image, name, caption, entry.detail, entry.factors))
 
 
 def _first_line(error: Exception) -> str:

@@ -60,14 +60,14 @@ def picture_batches(
     """Pictures in batches of ``size`` places.
 
     Args:
-        images: a source, which reads only what is wanted, or any pictures.
+        images: a source, which reads only what is wanted, in threads and ahead, or any pictures.
         size: places a batch; the last may have fewer.
         wanted: which batches.
-        take: called with a place and its picture, which is let go before the next one: a batch
-            of them could fill the memory.
+        take: called with a place and its picture, in a source's threads; the picture is let go: a
+            batch of them could fill the memory.
     """
     batch: Batch[T] | None = None
-    for place, arrival in enumerate(_arrivals(images, lambda at: wanted(at // size))):
+    for place, arrival in enumerate(_arrivals(images, lambda at: wanted(at // size), take, size)):
         number = place // size
         if batch is None or batch.number != number:
             if batch is not None:
@@ -75,7 +75,7 @@ def picture_batches(
             batch = Batch(number, wanted(number))
         batch.said.update(arrival.said.encode() + b"\n")
         if arrival.item is not None and batch.wanted:
-            batch.taken.append(take(place, arrival.item))
+            batch.taken.append(arrival.item)
         elif arrival.reason:
             batch.skipped.append((arrival.id, arrival.reason))
     if batch is not None:
@@ -98,54 +98,47 @@ def picture_blocks(
         columns: of all that was kept of a batch.
         progress: called with (images done, images in all or 0) as a batch begins and ends.
     """
-    content, total = Content(), getattr(images, "count", 0)
+    total = getattr(images, "count", 0)
 
-    def taken(place: int, picture: Picture) -> T:
-        if progress and place % size == 0:
-            progress(place, total)
+    def taken(place: int, picture: Picture) -> tuple[T, int]:
         kept, signature = take(picture)
-        content.add(place, signature)
-        return kept
+        return kept, placed(place, signature)
 
+    if progress:
+        progress(0, total)
     for batch in picture_batches(images, size, wanted, taken):
-        found = columns(batch.taken) if batch.wanted else None
-        yield batch.block(found and {**found, "content": content.column()})
-        content = Content()
+        found = columns([kept for kept, _ in batch.taken]) if batch.wanted else None
+        content = added(digest for _, digest in batch.taken)
+        yield batch.block(found and {**found, "content": content})
         if progress and batch.wanted:
             done = (batch.number + 1) * size
             progress(min(done, total) if total else done, total)
 
 
-def _arrivals(images: Iterable[Picture], wanted: Wanted) -> Iterator[Arrival]:
+def _arrivals(
+    images: Iterable[Picture], wanted: Wanted, take: Callable[[int, Picture], T], ahead: int
+) -> Iterator[Arrival]:
     of_source = getattr(images, "arrivals", None)
     if of_source is not None:
-        yield from of_source(wanted)
+        yield from of_source(wanted, take, ahead)
         return
-    for item in images:
-        yield Arrival("", item)
+    for place, item in enumerate(images):
+        yield Arrival("", take(place, item) if wanted(place) else None)
 
 
-class Content:
-    """A digest of many pictures, added up from those of parts in any order."""
+def placed(place: int, content: bytes) -> int:
+    """The digest of one picture at its place in the source."""
+    return int.from_bytes(hashlib.sha256(f"{place}|".encode() + content).digest())
 
-    def __init__(self) -> None:
-        self._total = 0
 
-    def add(self, place: int, content: bytes) -> None:
-        """One picture, at its place in the source."""
-        digest = hashlib.sha256(f"{place}|".encode() + content).digest()
-        self._total += int.from_bytes(digest)
-
-    def column(self) -> Array:
-        """(32,) uint8, as blocks keep it."""
-        return np.frombuffer((self._total % (1 << 8 * WIDTH)).to_bytes(WIDTH), np.uint8)
+def added(digests: Iterable[int]) -> Array:
+    """The digest of many pictures, added up in any order: (32,) uint8, as blocks keep it."""
+    return np.frombuffer((sum(digests) % (1 << 8 * WIDTH)).to_bytes(WIDTH), np.uint8)
 
 
 def content_sum(columns: Iterable[Array]) -> Array:
     """The digest of all pictures of some parts, (32,) uint8."""
-    total = Content()
-    total._total = sum(int.from_bytes(column.tobytes()) for column in columns)
-    return total.column()
+    return added(int.from_bytes(column.tobytes()) for column in columns)
 
 
 def content_of(blocks: Sequence[Columns]) -> Array:
