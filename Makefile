@@ -9,10 +9,10 @@ DESTDIR ?=
 LIB := $(PREFIX)/lib/sithctl
 SHARE := $(DESTDIR)$(PREFIX)/share
 
-.PHONY: help setup demo bench test lint type docs experiments drift install uninstall clean
+.PHONY: help setup demo bench bench-gpu test lint type docs experiments drift install uninstall clean
 
 help: ## Show what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install everything into it
 
@@ -32,6 +32,9 @@ test: setup lint type drift ## Lint, types, drift of generated files, tests
 
 bench: setup ## Measure against the published way
 	$(BIN)/python -m tests.bench --json bench.json
+
+bench-gpu: setup ## Measure the search on a GPU
+	$(BIN)/python -m tests.bench gpu --json bench-gpu.json
 
 lint: setup ## Style
 	$(BIN)/ruff check .
