@@ -146,7 +146,7 @@ def mean_of_pool(pool: Pool) -> Mean:
     Raises:
         InputError: a NaN among them.
     """
-    total = unit_sum(pool.embeddings, pool.model.name)
+    total = unit_sum(pool.embeddings, f"pool of {pool.model.name}")
     history = (*pool.history, entry("mean", {}, {"pool": pool.digest}))
     return Mean(pool.model, history, total.numpy(), len(pool.concepts))
 

@@ -54,7 +54,7 @@ def pose(
     resolved = resolve_mean(spectra, pool, mean)
     mu = mean_vector(resolved, spectra.readout.features)
     chosen = chosen_layers(spectra, layers)
-    dictionary = CentredPool(pool.embeddings, pool.model.name)
+    dictionary = CentredPool(pool.embeddings, f"pool of {pool.model.name}")
     vectors, shapes = vectors_of(spectra, chosen, options)
     targets = centred_features(vectors, spectra.readout, mu)
     return Task(
