@@ -12,7 +12,10 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as sithctl's own command does
+from sithctl.commands.app import TORCH
+
+for name, value in TORCH.items():  # as the program does, before torch is loaded
+    os.environ.setdefault(name, value)
 
 import torch
 
