@@ -17,9 +17,9 @@ from sithctl.commands.app import TORCH
 for name, value in TORCH.items():  # as the program does, before torch is loaded
     os.environ.setdefault(name, value)
 
-import torch
+import torch  # noqa: E402
 
-from tests.bench.figures import document, markdown, table
+from tests.bench.figures import document, markdown, table  # noqa: E402
 
 PARTS = ("start", "svd", "texts", "images", "weights", "search", "pool")
 ASKED = ("gpu",)  # by name alone
