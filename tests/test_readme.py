@@ -57,6 +57,7 @@ def stand_ins(
         "timm:vit_base_patch16_224.augreg_in1k": str(timm.folder),
         "recap-coco --model": "scenes:images --model",
         "--limit 5000": "--limit 12",
+        "--max-memory 3G": "--max-memory 64G",  # of a process that has run other tests
         "encode-pool conceptnet wordnet": "encode-pool words.txt",
         "encode-pool scenes -o": "encode-pool scenes --limit 800 -o",
         "--limit 512": "--limit 64",
