@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         Explanation,
         Explanations,
         Heads,
+        Match,
+        Matches,
         Mean,
         Plan,
         Pool,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from sithctl.stages.decompose import decompose
     from sithctl.stages.edit import Edit, edit
     from sithctl.stages.explain import explain
+    from sithctl.stages.find import find
     from sithctl.stages.fold import fold
     from sithctl.stages.judge import Judgement, judge
     from sithctl.stages.mean import mean
@@ -53,6 +56,8 @@ _HOMES = {
         "Explanation",
         "Explanations",
         "Heads",
+        "Match",
+        "Matches",
         "Mean",
         "Plan",
         "Pool",
@@ -61,6 +66,7 @@ _HOMES = {
     "sithctl.stages.decompose": ("decompose",),
     "sithctl.stages.edit": ("Edit", "edit"),
     "sithctl.stages.explain": ("explain",),
+    "sithctl.stages.find": ("find",),
     "sithctl.stages.fold": ("fold",),
     "sithctl.stages.judge": ("Judgement", "judge"),
     "sithctl.stages.mean": ("mean",),
@@ -80,6 +86,8 @@ __all__ = [
     "Explanations",
     "Heads",
     "Judgement",
+    "Match",
+    "Matches",
     "Mean",
     "Options",
     "Plan",
@@ -91,6 +99,7 @@ __all__ = [
     "encode_pool",
     "evaluate",
     "explain",
+    "find",
     "fold",
     "judge",
     "load",

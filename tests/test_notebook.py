@@ -20,13 +20,15 @@ import pytest
 from rich.console import Console
 
 import sithctl
-from sithctl import Change, Codes, Explanations, Plan, load, save
-from sithctl.errors import InputError, SithctlError
+from sithctl import Change, Codes, Explanations, Matches, Plan, load, save
+from sithctl.errors import InputError, SithctlError, UsageError
 from sithctl.evaluation.grading import grade
 from sithctl.evaluation.tasks import TASKS, evaluate
 from sithctl.kinds import Identity, Mean
 from sithctl.stages.explain import explain
 from sithctl.views import records
+from sithctl.views.found import as_csv as csv_of_matches
+from sithctl.views.found import table, title
 from sithctl.views.info import describe
 from sithctl.views.notebook import FOLDED, WIDTH
 from sithctl.views.terminal import tables
@@ -52,6 +54,7 @@ def things() -> dict[str, Any]:
         "mean": Mean(Identity("m"), (), np.array([3.0, 0.0, 4.0]), 10),
         "codes": codes,
         "explanations": rows,
+        "matches": sithctl.find(codes, "ocean, alert", layer=5),
         "plan": plan,
         "edit": edited,
         "delta": edited.delta,
@@ -75,6 +78,9 @@ def test_a_notebook_shows_what_the_terminal_shows(things: dict[str, Any]) -> Non
     """Explanations and figures to the character, artefacts with what ``info`` says of them."""
     rows = things["explanations"]
     assert printed(tables(rows, "scenes", WIDTH)) in text_of(rows._repr_html_())
+    matches = things["matches"][:5]
+    titled = title("scenes", ["ocean", "alert"], 5)
+    assert printed(table(matches, titled, WIDTH)) in text_of(matches._repr_html_())
     from sithctl.views.edit import preview
     from sithctl.views.evaluation import plain_text
 
@@ -93,7 +99,7 @@ def test_labels_stay_text(things: dict[str, Any]) -> None:
         assert "<script" not in html, name
         for text in (html, line):
             assert not set(text) & {"\x1b", "\u202e"}, name
-    for name in ("pool", "codes", "explanations", "plan", "delta", "edit", "judgement"):
+    for name in ("pool", "codes", "explanations", "matches", "plan", "delta", "edit", "judgement"):
         html = things[name]._repr_html_()
         assert "&lt;script" in html, name
 
@@ -130,7 +136,7 @@ def test_lines_are_short(things: dict[str, Any]) -> None:
         assert len(line) < 1500, line
         assert "array(" not in line
         assert "tensor(" not in line
-        assert "\n" not in line or isinstance(thing, Explanations)
+        assert "\n" not in line or isinstance(thing, Explanations | Matches)
     assert repr(things["codes"]) == (
         "Codes(scenes: layers 4-5, 192 explanations of right vectors, "
         "comp with 3 of 6 concepts at most)"
@@ -146,6 +152,26 @@ def test_explanations_are_a_sequence(things: dict[str, Any]) -> None:
     assert [e.pole for e in rows] == ["+", "-"] * (len(rows) // 2)
     assert explain(things["codes"], layer=5, head=0) == rows
     assert "no explanations" in text_of(rows[:0]._repr_html_())
+
+
+def test_matches_are_a_sequence_and_a_frame(things: dict[str, Any]) -> None:
+    found = things["matches"]
+    assert len(found) > 10
+    assert {m.phrase for m in found} == {"ocean", "alert"}
+    assert isinstance(found[2:4], Matches)
+    assert list(found[2:4]) == list(found)[2:4]
+    assert f"and {len(found) - 10} more" in repr(found)
+    assert found == sithctl.find(things["codes"], ["ocean", "alert", "Ocean"], layer=5)
+    frame = found.to_pandas()
+    lines = list(csv.DictReader(io.StringIO(csv_of_matches(found))))
+    assert list(frame.columns) == list(lines[0])
+    assert frame["weight"].to_list() == [float(line["weight"]) for line in lines]
+    assert frame["matching"].to_list() == [line["matching"] for line in lines]
+    nothing = sithctl.find(things["codes"], "nobody says this")
+    assert "0 explanations" in text_of(nothing._repr_html_())
+    for words in ("", " , ", [], ["!"]):
+        with pytest.raises(UsageError, match="no word to look for"):
+            sithctl.find(things["codes"], words)
 
 
 def test_what_is_not_shown_is_told(things: dict[str, Any]) -> None:
@@ -283,7 +309,7 @@ def test_overloads_of_evaluate_are_the_tasks_own_parameters() -> None:
 def test_public_stages_are_documented() -> None:
     stages = [getattr(sithctl, name) for name in sithctl.__all__ if name != "__version__"]
     functions = [stage for stage in stages if inspect.isfunction(stage)]
-    assert len(functions) >= 11
+    assert len(functions) >= 12
     for function in functions:
         text = inspect.getdoc(function) or ""
         for part in ("Args:", "Raises:"):
@@ -297,7 +323,7 @@ def test_public_stages_are_documented() -> None:
 SCRIPT = """\
 from sithctl import (
     Change, Codes, Edit, Evaluation, Explanations, Options, Plan, decompose, edit, encode_pool,
-    evaluate, explain, fold, load, save, svd,
+    evaluate, explain, find, fold, load, save, svd,
 )
 
 pool = encode_pool(["crimson", "ocean"])
@@ -306,6 +332,7 @@ save(codes, "codes.h5")
 rows: Explanations = explain(load("codes.h5", Codes), layer=5, top=2)
 labels: list[str] = [concept.concept for row in rows[:3] for concept in row.concepts]
 frame = rows.to_pandas()
+weights: list[float] = [match.weight for match in find(codes, "ocean")[:3]]
 found: Evaluation = evaluate("coherence", codes, draws=1)
 edited: Edit = edit("scenes", Plan.of(Change(e.layer, e.head, e.sv, 0.0) for e in rows))
 save(edited.delta, "plan.delta")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from sithctl.artifacts import save
 from sithctl.kinds import Codes
 from sithctl.stages.explain import explain
 from sithctl.stages.summary import summarise
-from sithctl.views.portraits import portrait
+from sithctl.views.portraits import WIDEST, portrait
 
 LABELS = [SCRIPT, CONTROL, "$x^2$ & more", "红色圆圈", "שלום", *(f"word {i}" for i in range(25))]
 
@@ -68,6 +69,17 @@ def test_a_map_says_the_figures_of_heads(codes: Codes) -> None:
         assert f"{figures.share:.0%}" in said
         assert f"{figures.fidelity:.2f}" in said
         assert f"{figures.coherence:.2f}" in said
+
+
+def test_a_map_is_no_wider_than_a_page(codes: Codes) -> None:
+    """Or its figures would be too small to read: more panels begin another row."""
+    wide = made(heads=9)
+    for of in (codes, wide):
+        drawn = portrait(of, explain(of), "svg").decode()
+        width = float(re.search(r'width="([\d.]+)pt"', drawn)[1])
+        assert width <= 72 * WIDEST
+        for value in {f"{f.coherence:.2f}" for f in summarise([of]).values()}:
+            assert value in words(drawn.encode())
 
 
 @pytest.mark.parametrize("chosen", [{"layer": 4, "head": 0}, {}])

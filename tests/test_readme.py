@@ -57,6 +57,8 @@ def stand_ins(
         "timm:vit_base_patch16_224.augreg_in1k": str(timm.folder),
         "recap-coco --model": "scenes:images --model",
         "--limit 5000": "--limit 12",
+        "--max-memory 3G": "--max-memory 64G",  # of a process that has run other tests
+        "encode-pool conceptnet wordnet": "encode-pool words.txt",
         "encode-pool scenes -o": "encode-pool scenes --limit 800 -o",
         "--limit 512": "--limit 64",
         "--limit 400": "--limit 100",
@@ -153,3 +155,19 @@ def test_every_command_of_the_readme_exists(run) -> None:
     text = README.read_text()
     for command in set(re.findall(r"`sithctl ([a-z-]+)", text)) - {"explain"}:
         assert run(command, "--help").exit_code == 0, command
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from sithctl.commands.registry import COMMANDS
+
+    text = README.read_text()
+    rows = re.findall(r"^\| `sithctl ([a-z-]+)", text, flags=re.MULTILINE)
+    assert set(rows) == set(COMMANDS)
+
+
+def test_pictures_of_the_readme_are_there_and_told_in_words() -> None:
+    pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", README.read_text())
+    assert len(pictures) >= 4
+    for words, path in pictures:
+        assert len(words) > 30
+        assert (README.parent / path).read_text().lstrip().startswith(("<svg", "<?xml"))

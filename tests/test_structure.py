@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -406,6 +407,35 @@ def test_a_model_that_does_not_pool_is_refused(tmp_path: Path) -> None:
     made = Timm("vit_tiny_patch16_224", {"global_pool": ""}).make(tmp_path / "tokens")
     with pytest.raises(InputError, match="no pooling"):
         open_model(str(made.folder))
+
+
+def test_models_are_named_by_paths_too(
+    tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every public function that takes a model; a path is never the name of another."""
+    from PIL import Image
+
+    import sithctl
+    from sithctl.evaluation.seen import with_words
+    from sithctl.stages.mean import ready_mean
+
+    plan = sithctl.Plan.of([sithctl.Change(4, 0, 0, 0.5)])
+    picture = Image.new("RGB", (48, 48), "red")
+    functions: list[Callable[[Any], str]] = [
+        lambda model: sithctl.fold(model, 4).digest,
+        lambda model: sithctl.edit(model, plan).delta.digest,
+        lambda model: sithctl.encode_pool(["red"], model).digest,
+        lambda model: sithctl.mean([picture], model).digest,
+        lambda model: ready_mean(np.ones(3), model=model).digest,
+        lambda model: with_words(model)[0].location.name,
+    ]
+    for function in functions:
+        assert function(tiny_clip) == function(str(tiny_clip))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenes").symlink_to(tiny_clip)
+    assert sithctl.fold(Path("scenes"), 4).digest == sithctl.fold("./scenes", 4).digest
+    with pytest.raises(InputError, match=r"\./missing: no such model|no such model.*missing"):
+        sithctl.fold(Path("missing"))
 
 
 def test_heads_beside_a_config_are_refused(tiny_clip: Path) -> None:

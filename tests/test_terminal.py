@@ -4,7 +4,9 @@ labels of every script."""
 from __future__ import annotations
 
 import io
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,19 @@ def test_no_line_ends_with_spaces(run: Run, file: Path) -> None:
     text = run("explain", file).stdout
     assert len(text) > 1000
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_json_on_any_terminal_is_json(shell: Shell, file: Path, locale: str) -> None:
+    """What a terminal cannot show, or must not obey, is in JSON's own escapes; a pipe has UTF-8."""
+    on_terminal = f"{sys.executable} -c 'import pty, sys; pty.spawn(sys.argv[1:])'"
+    for words in ("explain FILE --format json", "find disc FILE --quiet --format jsonl"):
+        asked = words.replace("FILE", str(file))
+        piped = shell(f"export LC_ALL={locale}; sithctl {asked}").stdout.decode()
+        shown = shell(f"export LC_ALL={locale}; {on_terminal} sithctl {asked} </dev/null")
+        text = shown.stdout.decode().replace("\r\n", "\n")
+        assert "👍🏽" in piped
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+        assert text.isascii() == (locale == "C")
+        split = str.splitlines if asked.endswith("jsonl") else lambda text: [text]
+        assert list(map(json.loads, split(text))) == list(map(json.loads, split(piped)))

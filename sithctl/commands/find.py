@@ -35,7 +35,7 @@ from sithctl.commands.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sithctl.stages.find import Match
+    from sithctl.kinds import Match
 
 
 class Format(StrEnum):

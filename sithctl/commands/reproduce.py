@@ -44,8 +44,7 @@ NameArg = Annotated[
     Experiment,
     typer.Argument(
         metavar="NAME",
-        help="fidelity, pool-size, grounding, spurious, unsafe, classification, adaptation, "
-        "reconstruction, or all of them.",
+        help="Which; all of them take ten minutes.",
     ),
 ]
 SeedOpt = Annotated[

@@ -22,6 +22,7 @@ from sithctl.evaluation.results import Column, Evaluation, Progress, Record, Tab
 from sithctl.evaluation.seen import Seen, see, unit, with_words
 from sithctl.kinds import Array, CaptionedImage
 from sithctl.models import Encoder
+from sithctl.models.locate import Named
 
 if TYPE_CHECKING:
     from sithctl.sources.images import Images
@@ -32,11 +33,11 @@ FIGURE = "share"
 
 
 def retrieval(
-    model: str | Encoder,
+    model: Named | Encoder,
     images: Images,
     *,
     unsafe: Images | None = None,
-    against: str | Encoder | None = None,
+    against: Named | Encoder | None = None,
     max_drop: float | None = None,
     seed: int = 0,
     progress: Tell = untold,

@@ -16,6 +16,7 @@ from sithctl.evaluation.results import Tell, untold
 from sithctl.kinds import CaptionedImage, Factors
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
+from sithctl.models.locate import Named
 from sithctl.stages.batches import nothing
 
 if TYPE_CHECKING:
@@ -98,13 +99,13 @@ def unit(features: Tensor, encoder: Encoder) -> Tensor:
     return F.normalize(features, dim=-1)
 
 
-def with_words(*models: str | Encoder | None) -> list[Encoder]:
+def with_words(*models: Named | Encoder | None) -> list[Encoder]:
     """The models that are given, loaded.
 
     Raises:
         InputError: one has no text tower.
     """
-    encoders = [load_encoder(m) if isinstance(m, str) else m for m in models if m is not None]
+    encoders = [load_encoder(m) for m in models if m is not None]
     for encoder in encoders:
         if not encoder.has_text:
             raise InputError(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sithctl.kinds.scores import Score
     from sithctl.models import Encoder
     from sithctl.models.encoders import Batch
+    from sithctl.models.locate import Named
     from sithctl.models.model import Model
     from sithctl.sources.images import Images
 
@@ -109,10 +110,10 @@ def evaluate(
 @overload
 def evaluate(
     task: Literal["zero-shot"],
-    model: str | Encoder,
+    model: Named | Encoder,
     images: Images,
     *,
-    against: str | Encoder | None = ...,
+    against: Named | Encoder | None = ...,
     label: str | None = ...,
     groups: Sequence[str] = ...,
     classes: ClassNames | None = ...,
@@ -126,11 +127,11 @@ def evaluate(
 @overload
 def evaluate(
     task: Literal["retrieval"],
-    model: str | Encoder,
+    model: Named | Encoder,
     images: Images,
     *,
     unsafe: Images | None = ...,
-    against: str | Encoder | None = ...,
+    against: Named | Encoder | None = ...,
     max_drop: float | None = ...,
     seed: int = ...,
     progress: Tell = ...,

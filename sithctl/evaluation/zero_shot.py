@@ -16,6 +16,7 @@ from sithctl.evaluation.seen import Seen, see, unit, with_words
 from sithctl.evaluation.tallies import FIGURE, tallies
 from sithctl.kinds import Array, ClassNames
 from sithctl.models import Encoder
+from sithctl.models.locate import Named
 from sithctl.stages.text_pool import check_templates
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ SHOWN = 50  # classes on a terminal
 
 
 def zero_shot(
-    model: str | Encoder,
+    model: Named | Encoder,
     images: Images,
     *,
-    against: str | Encoder | None = None,
+    against: Named | Encoder | None = None,
     label: str | None = None,
     groups: Sequence[str] = (),
     classes: ClassNames | None = None,

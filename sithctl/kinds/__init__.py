@@ -11,6 +11,7 @@ from sithctl.kinds.delta import Delta
 from sithctl.kinds.explanations import Explanation, Explanations, Fidelity, WeightedConcept
 from sithctl.kinds.heads import HeadFactors, Heads, LayerSpectra, Spectra
 from sithctl.kinds.images import Arrival, CaptionedImage, ClassNames
+from sithctl.kinds.matches import Match, Matches
 from sithctl.kinds.plan import Change, Plan
 from sithctl.kinds.pool import Factors, Mean, Pool
 from sithctl.kinds.readout import Readout, Step
@@ -43,6 +44,8 @@ __all__ = [
     "Identity",
     "LayerCodes",
     "LayerSpectra",
+    "Match",
+    "Matches",
     "Mean",
     "Plan",
     "Pool",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sithctl.errors import InputError
 from sithctl.models.device import Memory, check_device
-from sithctl.models.locate import locate
+from sithctl.models.locate import Named, locate, spelt
 from sithctl.models.location import Location
 
 if TYPE_CHECKING:
@@ -157,13 +157,14 @@ KINDS = {
 
 
 def load_encoder(
-    model: str, device: str = "cpu", *, dtype: str = "float32", batch_size: int = 256
+    model: Named | Encoder, device: str = "cpu", *, dtype: str = "float32", batch_size: int = 256
 ) -> Encoder:
     """Load a model with its own library.
 
     Args:
         model: as everywhere: ``scenes``, a directory, ``open_clip:…``, ``timm:…``, a hub id; of an
-            adapter's folder the base is loaded, and the adapter merged into it.
+            adapter's folder the base is loaded, and the adapter merged into it. One that is loaded
+            already is given back as it is.
         device: ``cpu``, ``cuda``, ….
         dtype: of the forward pass.
         batch_size: texts or pictures at a time.
@@ -171,7 +172,10 @@ def load_encoder(
     Raises:
         InputError: the library cannot load it.
     """
-    location = locate(model)
+    if isinstance(model, Encoder):
+        return model
+    name = spelt(model)
+    location = locate(name)
     if location.loader is None:
         what = (
             "a bare checkpoint has no library to run it"
@@ -179,19 +183,19 @@ def load_encoder(
             else f"{location.library} would load other weights than these"
         )
         raise InputError(what, location.weights, "put them in a model directory of their own")
-    module, name = KINDS[location.library]
-    kind: type[Encoder] = getattr(import_module(f"sithctl.models.{module}"), name)
+    module, cls = KINDS[location.library]
+    kind: type[Encoder] = getattr(import_module(f"sithctl.models.{module}"), cls)
     try:
         encoder = kind(location, device, dtype, batch_size)
     except InputError:
         raise
     except Exception as error:  # three libraries' many ways to fail
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{location.library} cannot load it ({first})", model) from error
+        raise InputError(f"{location.library} cannot load it ({first})", name) from error
     if location.adapter is not None:
         from sithctl.models.live import merge_adapter
         from sithctl.models.opening import open_located
 
         merge_adapter(encoder, open_located(location))
-    encoder.source = model
+    encoder.source = name
     return encoder

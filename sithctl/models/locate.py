@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,26 @@ BUNDLED = {"scenes": _SCENES / "clip", "scenes-vit": _SCENES / "vit"}
 CHECKPOINTS = {".safetensors", ".bin", ".pt", ".pth"}
 
 
-def locate(model: str) -> Location:
+Named = str | os.PathLike[str]  # what a user calls a model
+
+
+def spelt(model: Named) -> str:
+    """A model as the command line spells it: a path is one, though the folder be called scenes.
+
+    >>> spelt("scenes"), spelt(Path("scenes")), spelt(Path("/models/clip"))
+    ('scenes', './scenes', '/models/clip')
+    """
+    return model if isinstance(model, str) else os.path.join(os.curdir, model)  # noqa: PTH118 (Path drops the dot)
+
+
+def locate(model: Named) -> Location:
     """Find a model: ``scenes`` or ``scenes-vit``, a directory, a file in one, ``open_clip:…``,
     ``timm:…`` or a hub id. A LoRA adapter's folder means its base model with the adapter merged.
 
     Raises:
         InputError: there is no such model, or it is of a kind that is not supported.
     """
+    model = spelt(model)
     if model in BUNDLED:
         return _directory(BUNDLED[model], model)
     if model.startswith("open_clip:hf-hub:"):

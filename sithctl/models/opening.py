@@ -12,7 +12,7 @@ from sithctl.models.bare import open_bare
 from sithctl.models.families import FAMILIES
 from sithctl.models.family import Family
 from sithctl.models.finding import find_layout
-from sithctl.models.locate import locate
+from sithctl.models.locate import Named, locate
 from sithctl.models.location import Location, full_config
 from sithctl.models.model import Model
 from sithctl.models.names import is_outside
@@ -42,11 +42,11 @@ def feature_space(location: Location) -> str:
         raise
 
 
-def open_model(model: str | Model, *, tower: str = "vision", heads: int | None = None) -> Model:
+def open_model(model: Named | Model, *, tower: str = "vision", heads: int | None = None) -> Model:
     """Find a model and its family; weights are read when asked for.
 
     Args:
-        model: as on the command line.
+        model: as on the command line, or a path.
         tower: ``vision``, or ``text`` of a model that has one.
         heads: of a bare checkpoint, which does not say.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import Change, Identity, Plan
 from sithctl.kinds.shown import Brief, Columns, Shown, number_of, numbered
+from sithctl.models.locate import Named
 from sithctl.models.model import LayerWeights, Model
 from sithctl.models.opening import open_model
 from sithctl.stages.fold import Factors, fold_layer, layer_digest
@@ -90,11 +91,11 @@ class Edit(Shown):
         return of_records(as_records(self, None)["changes"])
 
 
-def edit(model: str | Model, plan: Plan, *, tower: str = "vision") -> Edit:
+def edit(model: Named | Model, plan: Plan, *, tower: str = "vision") -> Edit:
     """Scale singular values: a model's tensors in, its changed tensors out (SITH, Sec. 3.4).
 
     Args:
-        model: as on the command line, or opened.
+        model: as on the command line, a path, or opened.
         plan: which vectors, by which factors; applied at once.
         tower: ``vision``, or ``text`` of a model that has one; of an opened model its own.
 

@@ -5,38 +5,28 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from sithctl.kinds import Array, Codes, Concepts
+from sithctl.kinds import Array, Codes, Concepts, Match, Matches
 from sithctl.stages.explain import Explanation, explain
-from sithctl.stages.similarity import Encode, by_captions, by_text_tower, names, words_of
+from sithctl.stages.similarity import (
+    Encode,
+    by_captions,
+    by_text_tower,
+    check_phrases,
+    names,
+    phrases_in,
+    words_of,
+)
 
 THRESHOLD = 0.3  # the least similarity, here and for an edit
 NEAR = 0.7  # of difflib's ratio: a letter missing or two exchanged
 
 
-@dataclass(frozen=True)
-class Match:
-    """An explanation that says what was asked for.
-
-    Attributes:
-        weight: the share of its coefficients that is on matching concepts; by similarity, the mean
-            of its concepts' weighted by coefficient.
-        phrase: which of the phrases it says most.
-        alike: of each of its concepts, how like the nearest phrase it is: 0 or 1 by words.
-    """
-
-    explanation: Explanation
-    weight: float
-    phrase: str
-    alike: tuple[float, ...]
-
-
 def find(
     codes: Codes,
-    phrases: Sequence[str],
+    phrases: str | Sequence[str],
     *,
     similar: bool = False,
     encode: Encode | None = None,
@@ -44,25 +34,42 @@ def find(
     layer: str | int | None = None,
     head: str | int | None = None,
     min_grade: str | None = None,
-) -> list[Match]:
-    """The explanations, of either pole, that say any of some phrases.
+) -> Matches:
+    """The explanations (SITH, Sec. 3) of all layers and heads, of either pole, that say any of some
+    phrases.
 
     Args:
         codes: from ``decompose``.
-        phrases: words, or several words that stand one after another in a label.
+        phrases: between commas, or one by one: words, or several words that stand one after another
+            in a label.
         similar: match by similarity and not by words.
-        encode: a text tower, for similarity; None stands for the captions that name a phrase.
+        encode: a text tower, for similarity: n texts to (n, features); None stands for the concepts
+            that name a phrase.
         threshold: the least weight; by words anything above 0, by similarity ``THRESHOLD``.
         layer, head, min_grade: as of ``explain``.
 
     Returns:
-        By descending weight; equal ones by layer, head, vector and pole.
+        A sequence by descending weight, equal ones by layer, head, vector and pole, which Jupyter
+        shows as a table.
+
+    Raises:
+        UsageError: no word among the phrases.
+        InputError: a layer or head out of range, or codes without the grades asked for.
+
+    >>> from sithctl import decompose, encode_pool, fold, svd
+    >>> pool = encode_pool(["crimson", "ocean", "ring", "snow", "box"])
+    >>> find(decompose(svd(fold("scenes", 5)), pool), "crimson, ruby", head=0)[:2]
+    2 explanations of scenes on 'crimson', 'ruby'
+      0.58 'crimson' <5.0.3- σ 0.378: 'crimson' 0.64, 'box' 0.33, 'ring' 0.10, 'snow' 0.03>
+      0.49 'crimson' <5.0.5+ σ 0.279: 'crimson' 0.91, 'ring' 0.38, 'ocean' 0.33, 'box' 0.24>
     """
-    likeness = alike(codes.concepts, phrases, encode) if similar else by_words(codes, phrases)
+    asked = phrases_in(phrases) if isinstance(phrases, str) else check_phrases(phrases)
+    likeness = alike(codes.concepts, asked, encode) if similar else by_words(codes, asked)
     least = (THRESHOLD if similar else 0.0) if threshold is None else threshold
     rows = explain(codes, layer=layer, head=head, min_grade=min_grade)
-    found = matches(codes, rows, likeness, phrases)
-    return sorted((m for m in found if m.weight >= least and m.weight > 0), key=lambda m: -m.weight)
+    found = [m for m in matches(codes, rows, likeness, asked) if m.weight >= least and m.weight > 0]
+    best = tuple(sorted(found, key=lambda m: -m.weight))
+    return Matches(best, tuple(asked), codes.model.name)
 
 
 def matches(

@@ -13,6 +13,7 @@ from torch import Tensor
 from sithctl.errors import InputError
 from sithctl.kinds import HeadFactors, Heads, Identity, entry
 from sithctl.kinds.base import digest_of
+from sithctl.models.locate import Named
 from sithctl.models.model import LayerWeights, Model
 from sithctl.models.opening import open_model
 from sithctl.stages.heap import give_back
@@ -70,7 +71,7 @@ def fold_layer(
 
 
 def fold(
-    model: str | Model = "scenes",
+    model: Named | Model = "scenes",
     layers: str | int | Sequence[int] | None = None,
     *,
     tower: str = "vision",
@@ -82,7 +83,7 @@ def fold(
     centred (SITH, Sec. 3).
 
     Args:
-        model: a name as on the command line, or an opened model.
+        model: a name as on the command line, a path, or an opened model.
         layers: ``20-23``, ``-4-`` or numbers; all when None.
         tower: ``vision``, or ``text`` of a model that has one.
         heads: of a bare checkpoint, which does not say how many it has.

@@ -16,7 +16,7 @@ from sithctl.kinds.base import digest_of
 from sithctl.kinds.shard import Block, Columns
 from sithctl.models import Encoder, load_encoder
 from sithctl.models.encoders import Batch
-from sithctl.models.locate import locate
+from sithctl.models.locate import Named, locate
 from sithctl.models.opening import feature_space
 from sithctl.stages.batches import (
     Picture,
@@ -34,7 +34,7 @@ from sithctl.stages.centring import unit_sum
 
 def mean(
     images: Iterable[Image.Image] | Iterable[CaptionedImage] | Pool,
-    model: str | Encoder = "scenes",
+    model: Named | Encoder = "scenes",
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mean:
@@ -43,7 +43,7 @@ def mean(
 
     Args:
         images: pictures, with or without captions, or an image pool of the same model.
-        model: a name, or an encoder that is loaded already.
+        model: a name or a path, or an encoder that is loaded already.
         progress: called with (images done, 0) after every batch.
 
     Returns:
@@ -64,7 +64,7 @@ def mean(
                 "give images, or an image pool",
             )
         return mean_of_pool(images)
-    encoder = load_encoder(model) if isinstance(model, str) else model
+    encoder = load_encoder(model)
     return done_at_once(ImageMean(images, encoder, progress))
 
 
@@ -151,7 +151,7 @@ def mean_of_pool(pool: Pool) -> Mean:
     return Mean(pool.model, history, total.numpy(), len(pool.concepts))
 
 
-def ready_mean(vector: Array, *, model: str | None = None) -> Mean:
+def ready_mean(vector: Array, *, model: Named | None = None) -> Mean:
     """A mean computed elsewhere: (features,), of unit-norm image features."""
     identity = Identity()
     if model is not None:

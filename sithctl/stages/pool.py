@@ -9,7 +9,7 @@ from sithctl.errors import InputError
 from sithctl.kinds import Array, CaptionedImage, Factors, Identity, Pool, entry
 from sithctl.kinds.base import digest_of
 from sithctl.models import Encoder, load_encoder
-from sithctl.models.locate import locate
+from sithctl.models.locate import Named, locate
 from sithctl.models.opening import feature_space
 from sithctl.stages.blocks import done_at_once
 from sithctl.stages.image_pool import encode_image_pool
@@ -18,7 +18,7 @@ from sithctl.stages.text_pool import TextPool, check_templates
 
 def encode_pool(
     concepts: Sequence[str] | Iterable[CaptionedImage],
-    model: str | Encoder = "scenes",
+    model: Named | Encoder = "scenes",
     *,
     factors: list[Factors] | None = None,
     templates: Sequence[str] = (),
@@ -32,7 +32,7 @@ def encode_pool(
 
     Args:
         concepts: M labels, or captioned images, read a batch at a time.
-        model: a name, or an encoder that is loaded already.
+        model: a name or a path, or an encoder that is loaded already.
         factors: the factor values each concept names, where they are known.
         templates: sentences with a ``{}`` for the concept. A concept's embedding is then the mean
             of its unit-norm embeddings in all of them: CLIP's prompt ensembling for zero-shot
@@ -56,7 +56,7 @@ def encode_pool(
     (3, 48)
     """
     check_templates(templates)
-    encoder = load_encoder(model) if isinstance(model, str) else model
+    encoder = load_encoder(model)
     if _is_images(concepts):
         return encode_image_pool(
             concepts, encoder, thumbnails=thumbnails, dtype=dtype, progress=progress
@@ -79,7 +79,7 @@ def ready_pool(
     embeddings: Array,
     concepts: Sequence[str],
     *,
-    model: str | None = None,
+    model: Named | None = None,
     factors: list[Factors] | None = None,
 ) -> Pool:
     """A pool of embeddings made elsewhere.

@@ -32,12 +32,25 @@ def phrases_in(text: str) -> list[str]:
     >>> phrases_in("red, a Hoop,, RED")
     ['red', 'a Hoop']
     """
+    return check_phrases(list(filter(None, map(str.strip, text.split(",")))), text)
+
+
+def check_phrases(phrases: Sequence[str], where: str | None = None) -> list[str]:
+    """Words and phrases, each once.
+
+    Args:
+        where: what they were written in.
+
+    Raises:
+        UsageError: there is none, or one without a letter or a digit.
+    """
     found: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        found.setdefault(part.casefold(), part)
+    for phrase in phrases:
+        found.setdefault(phrase.casefold(), phrase)
     if not found or not all(any(c.isalnum() for c in phrase) for phrase in found):
         todo = 'write them between commas: "red, a hoop"'
-        raise UsageError("no word to look for", text or "an empty text", todo)
+        shown = ", ".join(phrases) if where is None else where
+        raise UsageError("no word to look for", shown or "an empty text", todo)
     return list(found.values())
 
 

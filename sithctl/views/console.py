@@ -22,7 +22,7 @@ from rich.segment import Segment, Segments
 from rich.text import Text
 
 from sithctl.views.plain import has_unicode, simplified
-from sithctl.views.text import printable
+from sithctl.views.text import data, printable
 
 Tell = Callable[[int, int], None]
 
@@ -61,10 +61,9 @@ class Output:
         self._muted = True
 
     def text(self, text: str) -> None:
-        """Data: as it is in a pipe or a file, in UTF-8; without control codes on a terminal."""
+        """Data: as it is in a pipe or a file, in UTF-8; on a terminal as that can show it."""
         if sys.stdout.isatty():
-            lines = ("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
-            sys.stdout.write("\n".join(lines))
+            sys.stdout.write(data(text, sys.stdout.encoding or "utf-8"))
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode())

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from sithctl.stages.explain import WeightedConcept
-from sithctl.stages.find import THRESHOLD, Match
+from sithctl.kinds import Match, WeightedConcept
+from sithctl.stages.find import THRESHOLD
 from sithctl.views.records import cell, record
 from sithctl.views.terminal import (
     GRADE_STYLE,
@@ -150,20 +150,27 @@ def _record(match: Match) -> dict[str, Any]:
 
 
 def as_csv(matches: Iterable[Match], delimiter: str = ",") -> str:
-    """A line a match, ready for ``cut`` and ``sort``."""
-    rows = list(matches)
-    graded = any(m.explanation.grade for m in rows)
+    """A line a match, ready for ``cut`` and ``sort``; a flag is 0 or 1."""
+    names, rows = flat(matches)
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
-    writer.writerow((*COLUMNS, *(("grade",) if graded else ())))
-    writer.writerows([*_row(m), *([m.explanation.grade] if graded else [])] for m in rows)
+    writer.writerow(names)
+    writer.writerows([int(x) if isinstance(x, bool) else x for x in row] for row in rows)
     return buffer.getvalue()
+
+
+def flat(matches: Iterable[Match]) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """Names of columns, and a row a match; the last is the grade where there are any."""
+    found = list(matches)
+    graded = any(m.explanation.grade for m in found)
+    rows = [[*_row(m), *([m.explanation.grade] if graded else [])] for m in found]
+    return (*COLUMNS, *(("grade",) if graded else ())), rows
 
 
 def _row(match: Match) -> list[Any]:
     e, parts = match.explanation, _split(match)
     place = [e.layer, e.head, e.sv, e.side, e.pole]
-    figures = [e.singular_value, e.energy, int(e.degenerate), e.fidelity.feature]
+    figures = [e.singular_value, e.energy, e.degenerate, e.fidelity.feature]
     labels = ["; ".join(c.concept for c in part) for part in parts]
     return [*place, *figures, match.weight, match.phrase, *labels]
 

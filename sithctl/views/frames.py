@@ -17,6 +17,7 @@ from sithctl.kinds import (
     Delta,
     Explanations,
     Heads,
+    Matches,
     Mean,
     Plan,
     Pool,
@@ -26,7 +27,8 @@ from sithctl.kinds.shown import Columns
 from sithctl.stages.explain import explain
 from sithctl.stages.judge import Judgement
 from sithctl.stages.summary import energies
-from sithctl.views.records import flat
+from sithctl.views import found as search
+from sithctl.views import records
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,8 +57,13 @@ def columns(thing: Any) -> Columns:
 @columns.register
 def _(explanations: Explanations) -> Columns:
     """A row a concept, as in CSV."""
-    names, rows = flat(explanations)
-    return of_rows(names, rows)
+    return of_rows(*records.flat(explanations))
+
+
+@columns.register
+def _(matches: Matches) -> Columns:
+    """A row a match, as in CSV."""
+    return of_rows(*search.flat(matches))
 
 
 @columns.register

@@ -22,6 +22,7 @@ from sithctl.kinds import (
     Explanation,
     Explanations,
     Heads,
+    Matches,
     Mean,
     Plan,
     Pool,
@@ -31,6 +32,7 @@ from sithctl.stages.explain import explain
 from sithctl.stages.judge import Judgement
 from sithctl.stages.summary import energies, summarise
 from sithctl.views import evaluation as figures
+from sithctl.views import found as search
 from sithctl.views import terminal
 from sithctl.views.terminal import POLE_SIGN, POLE_STYLE
 from sithctl.views.text import printable
@@ -62,6 +64,17 @@ def _(explanations: Explanations, width: int) -> RenderableType:
     body = terminal.tables(shown, explanations.model or "codes", width)
     if not shown:
         body = Text("no explanations", "dim")
+    return Group(body, *(Text(note, "dim") for note in notes))
+
+
+@glance.register
+def _(matches: Matches, width: int) -> RenderableType:
+    shown = matches[:VECTORS]
+    notes = search.footnotes(shown)
+    if len(matches) > len(shown):
+        notes.insert(0, f"and {len(matches) - len(shown)} more: {FRAME}")
+    title = search.title(matches.model, matches.phrases, len(matches))
+    body = search.table(shown, title, width) if shown else Text(title, "dim")
     return Group(body, *(Text(note, "dim") for note in notes))
 
 

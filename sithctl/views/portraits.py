@@ -20,6 +20,7 @@ SHOWN = 24  # vectors of a spectrum
 NAMED = 3  # concepts of a pole
 LONGEST = 64  # characters of a pole
 POLE_COLOUR = {"+": COLOURS[2], "-": COLOURS[3]}
+WIDEST = 10.0  # inches of a map: more panels begin another row, or a page would shrink them
 SAID = 100  # cells of a map that say their figure
 MEASURES = (
     ("share", "share of all σ²", "Blues", "{:.0%}"),
@@ -99,16 +100,19 @@ def _map(codes: Codes, rows: Sequence[Explanation]) -> Any:
     layers, heads = (sorted({place(e)[axis] for e in rows}) for axis in (0, 1))
     drawn = [m for m in MEASURES if any(getattr(f, m[0]) is not None for f in figures.values())]
     width, height = max(2.6, 0.42 * len(heads) + 1.4), max(1.8, 0.36 * len(layers) + 1.2)
-    figure = Figure(figsize=(width * len(drawn), height), layout="constrained")
+    across = min(len(drawn), max(1, int(WIDEST / width)))
+    down = -(-len(drawn) // across)
+    figure = Figure(figsize=(width * across, height * down), layout="constrained")
     figure.suptitle(title(codes, rows), x=0.01, ha="left", fontsize=11, parse_math=False)
-    for axes, (name, heading, colours, shown) in zip(
-        figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
-    ):
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in panels[len(drawn) :]:
+        axes.set_axis_off()
+    for axes, (name, heading, colours, shown) in zip(panels, drawn, strict=False):
         values = _grid(figures, layers, heads, name)
         _panel(figure, axes, values, colours, shown)
         axes.set_title(heading, fontsize=10, parse_math=False)
-        axes.set_xticks(range(len(heads)), heads, fontsize=8)
-        axes.set_yticks(range(len(layers)), layers, fontsize=8)
+        axes.set_xticks(range(len(heads)), heads, fontsize=9)
+        axes.set_yticks(range(len(layers)), layers, fontsize=9)
         axes.set_xlabel("head")
         axes.set_ylabel("layer")
     return figure
@@ -125,11 +129,11 @@ def _grid(
 def _panel(figure: Any, axes: Any, values: Array, colours: str, shown: str) -> None:
     image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, aspect="auto")
     axes.set_facecolor("#eeeeee")
-    figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=7)
+    figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=8)
     if values.size > SAID:
         return
     for (y, x), value in np.ndenumerate(values):
         if not np.isnan(value):
             light = sum(image.cmap(image.norm(value))[:3]) > 1.5
             ink = "#222222" if light else "white"
-            axes.text(x, y, shown.format(value), ha="center", va="center", fontsize=7, color=ink)
+            axes.text(x, y, shown.format(value), ha="center", va="center", fontsize=8.5, color=ink)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 # Characters that reorder what surrounds them could make one label pass for another.
@@ -17,6 +18,31 @@ def printable(label: str) -> str:
     'red\\x1b[2J'
     """
     return "".join(_shown(c) for c in label)
+
+
+def data(text: str, encoding: str) -> str:
+    r"""Data as a terminal of some encoding may have it: without control codes, yet still data.
+
+    Of all formats only JSON begins with a bracket; it has its own escapes, in strings alone.
+
+    >>> data('["é", "\x9b"]', "ascii"), data("é\t\x9b", "ascii")
+    ('["\\u00e9", "\\u009b"]', 'é\t\\x9b')
+    """
+    is_json = text.startswith(("{", "["))
+    return "".join(_in_json(c, encoding) if is_json else _in_lines(c) for c in text)
+
+
+def _in_json(character: str, encoding: str) -> str:
+    try:
+        character.encode(encoding)
+        plain = character == "\n" or _shown(character) == character
+    except UnicodeEncodeError:
+        plain = False
+    return character if plain else json.dumps(character)[1:-1]
+
+
+def _in_lines(character: str) -> str:
+    return character if character in "\n\t" else _shown(character)
 
 
 def label(text: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from sithctl.commands.manual.check import ROOT, drifted, false_examples, generated, write_examples
-from sithctl.commands.manual.pictures import write_experiments, write_picture, write_planted
+from sithctl.commands.manual.pictures import write_experiments, write_pictures, write_planted
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def _write() -> None:
     for path, text in generated().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    write_picture()
+    write_pictures()
     write_planted()
 
 

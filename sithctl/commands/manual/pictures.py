@@ -2,32 +2,72 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from sithctl.kinds import Codes
 
 ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
+PICTURES = ROOT / "man" / "pictures"
 CURVES = ("fidelity", "spurious")  # shown in the README
+WIDTH = 100  # columns: as wide as a page shows without shrinking letters
+WORDS, FOUND = "red, crimson", 5
 
 
-def write_picture() -> None:
-    """The README's picture: what `sithctl explain --layer 5 --head 0` really shows."""
+def write_pictures() -> None:
+    """What commands that the README names really show: as on a terminal, and the map of heads."""
+    from sithctl.stages.explain import explain
+    from sithctl.stages.find import find
+    from sithctl.views import found
+    from sithctl.views.terminal import tables
+
+    _write_map()  # first: it starts processes, which must not inherit another's threads
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    rows = explain(_codes("5"), head="0", top=3)
+    _write("explain", "explain --layer 5 --head 0 --top 3", tables(rows, "scenes", WIDTH))
+    matches = find(_codes(None), WORDS)
+    title = found.title(matches.model, matches.phrases, len(matches))
+    shown = found.table(matches[:FOUND], title, WIDTH)
+    _write("find", f'find "{WORDS}" --top {FOUND}', shown)
+
+
+def _codes(layers: str | None) -> Codes:
+    from sithctl.commands.chain import Chain
+    from sithctl.stages.joining import joined
+    from sithctl.stages.options import Options
+
+    return joined(Chain("scenes", None, None, Options()).codes(layers))
+
+
+def _write(name: str, words: str, shown: RenderableType) -> None:
     from io import StringIO
 
     from rich.console import Console
 
-    from sithctl.commands.chain import Chain
-    from sithctl.stages.explain import explain
-    from sithctl.stages.options import Options
-    from sithctl.views.terminal import tables
+    console = Console(record=True, width=WIDTH, file=StringIO(), highlight=False)
+    console.print(shown)
+    svg = console.export_svg(title=f"sithctl {words}", unique_id=f"sithctl-{name}")
+    (PICTURES / f"{name}.svg").write_text(svg)
 
-    (codes,) = Chain("scenes", None, None, Options()).codes("5")
-    rows = explain(codes, head="0", top=3)
-    console = Console(record=True, width=100, file=StringIO(), highlight=False)
-    console.print(tables(rows, "scenes", 100))
-    picture = ROOT / "man" / "pictures" / "explain.svg"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_text(
-        console.export_svg(title="sithctl explain --layer 5 --head 0 --top 3", unique_id="sithctl")
-    )
+
+def _write_map() -> None:
+    """By the README's own commands, but for those that only print."""
+    from tempfile import TemporaryDirectory
+
+    from sithctl.commands.manual import shell
+
+    (block,) = re.findall(r"```sh\n([^`]*--figure map\.svg)$", README.read_text(), re.MULTILINE)
+    making = [line for line in block.splitlines() if re.search(r" (-o|--figure) ", line)]
+    with TemporaryDirectory() as folder:
+        shell.preload()
+        for line in making:
+            shell.run(line, Path(folder))
+        (PICTURES / "map.svg").write_bytes((Path(folder) / "map.svg").read_bytes())
 
 
 def write_experiments(folder: Path) -> None:
@@ -40,15 +80,14 @@ def write_experiments(folder: Path) -> None:
     files = {name: folder / f"{name}.json" for name in LINES}
     _between("experiments", as_markdown({n: json.loads(f.read_text()) for n, f in files.items()}))
     for name in CURVES:
-        (ROOT / "man" / "pictures" / f"{name}.svg").write_text((folder / f"{name}.svg").read_text())
+        (PICTURES / f"{name}.svg").write_text((folder / f"{name}.svg").read_text())
 
 
 def _between(mark: str, text: str) -> None:
     """Put a text between two marks of the README."""
-    readme = ROOT / "README.md"
     start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-    before, rest = readme.read_text().split(start)
-    readme.write_text(before + start + text + end + rest.split(end)[1])
+    before, rest = README.read_text().split(start)
+    README.write_text(before + start + text + end + rest.split(end)[1])
 
 
 def write_planted() -> None:
