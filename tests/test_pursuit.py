@@ -147,7 +147,7 @@ def test_the_same_bits_for_every_batch_size(method: str, monkeypatch: pytest.Mon
     targets, dictionary = unit(70, 24, 5), unit(3000, 24, 6)
     results = []
     for batch, block in itertools.product((1, 7, 64), (97, 4096)):
-        monkeypatch.setattr(search_module, "SCORES", block * batch)
+        monkeypatch.setitem(search_module.SCORES, "cpu", block * batch)
         results.append(sparse_code(targets, dictionary, method=method, batch_size=batch))
     for other in results[1:]:
         assert torch.equal(results[0].indices, other.indices)
