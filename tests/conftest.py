@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the program has it: before torch is loaded
+os.environ["GOMP_SPINCOUNT"] = "1000"  # as the program has it: before torch is loaded
 
 import json
 import subprocess
