@@ -60,8 +60,11 @@ def test_dash_is_a_pipe_for_both_kinds_of_file(shell: Shell, chain: Path) -> Non
 
 
 def test_a_reader_that_closes_early(shell: Shell, chain: Path) -> None:
-    result = shell(f"sithctl explain {chain}/codes.h5 --format jsonl | head -1")
-    assert json.loads(result.stdout)["layer"] == 4
+    explain = f"sithctl explain {chain}/codes.h5 --format jsonl"
+    result = shell(f"{explain} | head -1; {explain} | true; echo ${{PIPESTATUS[0]}}")
+    first, code = result.stdout.splitlines()
+    assert json.loads(first)["layer"] == 4
+    assert code == b"141"
     assert b"Traceback" not in result.stderr
 
 
@@ -115,6 +118,7 @@ def test_explain_with_an_empty_pipe_runs_the_chain(shell: Shell) -> None:
     result = shell("true | sithctl explain --layer 5 --head 0 --sv 0 --format jsonl")
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 2
+    assert b"standard input is empty" in result.stderr
 
 
 def test_json_has_the_shape_of_the_contract(run: Run, chain: Path) -> None:

@@ -98,9 +98,12 @@ def _from_pipe(*, required: bool) -> Codes | None:
     from sithctl.artifacts import load
     from sithctl.artifacts.streams import readable
     from sithctl.kinds import Codes
+    from sithctl.views.console import output
 
     with readable("-") as path:
         if path.stat().st_size == 0 and not required:
+            # What a stage before leaves that has failed; and what cron and some runners give.
+            output.note("note: standard input is empty: not read, the whole chain is run")
             return None
         return load(path, Codes, shown="standard input")
 

@@ -68,7 +68,7 @@ def _guarded(stage: str, work: Callable[[], None]) -> None:
     except BrokenPipeError:
         # The reader has closed, as `head` does: end as quietly as other filters.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
+        raise typer.Exit(141) from None  # as a shell has it of what SIGPIPE ends
     except KeyboardInterrupt as error:
         output.error(stage, str(error) or "interrupted")
         raise typer.Exit(130) from None

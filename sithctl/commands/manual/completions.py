@@ -14,10 +14,12 @@ BASH = rf"""
 # bash completion for sithctl
 
 _sithctl() {{
-    local line=${{COMP_LINE:0:COMP_POINT}} value about word
+    local line=${{COMP_LINE:0:COMP_POINT}} value about word form=%q
+    local single=${{line//[^\']/}} double=${{line//[^\"]/}}
+    (( ${{#single}} % 2 || ${{#double}} % 2 )) && form=%s  # within quotes nothing needs its own
     COMPREPLY=()
     while IFS=$'\t' read -r value about; do
-        [[ $value ]] && COMPREPLY+=("$(printf %q "$value")")
+        [[ $value ]] && COMPREPLY+=("$(printf $form "$value")")
     done < <({ASK}$line "$1" 2>/dev/null)
     # bash ends words at : and =, so that what stands before is there already
     word=${{line##*[[:space:]]}}
@@ -39,22 +41,26 @@ ZSH = rf"""
 
 _sithctl() {{
   local value about
-  local -a ends begun
+  local -a ends plain begun
   while IFS=$'\t' read -r value about; do
     if [[ -z $value ]]; then
       continue
     elif [[ $value == *[/:=.] ]]; then
       begun+=("$value")  # goes on
+    elif [[ -z $about ]]; then
+      plain+=("$value")
     else
       ends+=("${{value//:/\\:}}:$about")
     fi
   done < <({ASK}"${{(j: :)words[1,CURRENT]}}" $words[1] 2>/dev/null)
-  if (( ! $#ends && ! $#begun )); then
+  compset -P '--*='
+  if (( ! $#ends && ! $#plain && ! $#begun )); then
     _files
     return
   fi
   local found=1
   (( $#ends )) && _describe -V value ends && found=0
+  (( $#plain )) && compadd -V value -a plain && found=0
   (( $#begun )) && compadd -S '' -a begun && found=0
   return found
 }}
@@ -72,8 +78,9 @@ FISH = rf"""
 function __sithctl_complete
     set -l line (commandline -cp | string collect)
     set -l found (env {ASK}$line sithctl 2>/dev/null)
+    set -l option (string match -r -- '^--[^=]*=' (commandline -ct))
     if test -n "$found[1]"
-        printf '%s\n' $found
+        printf "$option%s\n" $found
     else
         __fish_complete_path (commandline -ct)
     end

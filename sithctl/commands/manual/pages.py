@@ -30,6 +30,7 @@ EXIT_CODES = {
     3: "unreadable or incompatible input",
     4: "a check failed",
     130: "interrupted",
+    141: "the reader of its output has closed",
 }
 ENVIRONMENT = {
     "SITHCTL_MODEL": "the model where none is named; otherwise the bundled scenes.",
