@@ -68,6 +68,26 @@ def test_a_reader_that_closes_early(shell: Shell, chain: Path) -> None:
     assert b"Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        (
+            "sithctl svd {}/heads.safetensors >/dev/full",
+            3,
+            b"cannot write: standard output: No space",
+        ),
+        ("sithctl decompose - --pool - <{}/spectra.safetensors", 2, b"two inputs from one pipe"),
+    ],
+)
+def test_pipes_that_cannot_be(
+    line: str, code: int, words: bytes, shell: Shell, chain: Path
+) -> None:
+    result = shell(line.format(chain))
+    assert result.returncode == code
+    assert words in result.stderr
+    assert result.stderr.count(b"\n") == 1
+
+
 def test_chain_of_a_bare_explain_is_that_of_the_stages(run: Run, shell: Shell) -> None:
     staged = shell(
         "sithctl fold scenes --layers 5 | sithctl svd | sithctl decompose | "

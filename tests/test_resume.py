@@ -66,7 +66,8 @@ def killed(line: list[object], target: Path, sign: int, blocks: int = 1) -> str:
         time.sleep(0.005)
     process.send_signal(sign)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == (-sign if sign == signal.SIGKILL else 130)
+    ends = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
+    assert process.returncode == ends[signal.Signals(sign)]
     assert not target.exists()
     return said
 
@@ -147,6 +148,14 @@ def captioned_photos(photos: Path, pictures: Path, times: int) -> None:
         (photos / str(i) / "03.png").write_bytes(b"no picture")
         rows += [f"{i}/{n:02}.png,caption {n} of {i},longer {n}" for n in range(12)]
     (photos / "metadata.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_terminated_says_how_to_go_on(tmp_path: Path) -> None:
+    """As batch systems end what has had its time."""
+    line: list[object] = ["mean", "scenes", "--limit", 2000, "--batch-size", 8]
+    said = killed(line, tmp_path / "mean.h5", signal.SIGTERM)
+    assert "note: terminated: " in said
+    assert said.endswith("run the same command again to go on\n")
 
 
 def test_interrupted_says_how_to_go_on(tmp_path: Path, run: Run, same_as_whole: Same) -> None:

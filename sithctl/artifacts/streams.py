@@ -80,13 +80,7 @@ def writable(target: str | Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="sithctl-") as folder:
             spooled = Path(folder) / "output"
             yield spooled
-            with spooled.open("rb") as spool:
-                if is_pipe:
-                    shutil.copyfileobj(spool, sys.stdout.buffer)
-                    sys.stdout.buffer.flush()
-                else:
-                    with Path(str(target)).open("wb") as device:
-                        shutil.copyfileobj(spool, device)
+            _hand_on(spooled, None if is_pipe else Path(str(target)))
         return
     path = Path(str(target)).resolve()  # a link stays a link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -97,3 +91,20 @@ def writable(target: str | Path | None) -> Iterator[Path]:
         raise InputError("cannot write", target, error.strerror or str(error)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _hand_on(spooled: Path, device: Path | None) -> None:
+    """Copy what was written to standard output, or to a device or a named pipe."""
+    try:
+        with spooled.open("rb") as spool:
+            if device is None:
+                shutil.copyfileobj(spool, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+                return
+            with device.open("wb") as target:
+                shutil.copyfileobj(spool, target)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = "standard output" if device is None else device
+        raise InputError("cannot write", name, error.strerror or str(error)) from error

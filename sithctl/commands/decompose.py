@@ -122,6 +122,8 @@ def decompose(
     source = source_or_pipe(spectra, context)
     for name in (source, pool, mean):
         ranks.refuse_pipe(name)
+    if (source, pool, mean).count("-") > 1:
+        raise UsageError("two inputs from one pipe", "-", "name a file for the other")
     late = [f"--{n.replace('_', '-')}" for n in SELECTING if is_given(context, n)]
     if import_ and late:
         raise UsageError("what is imported is made already", None, f"leave out {', '.join(late)}")

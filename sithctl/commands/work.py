@@ -166,6 +166,10 @@ def _whole(job: Job[T], blocks: list[Block], finished: Finished | None, *, part:
         raise
 
 
+def _how_far(finished: Finished) -> str:
+    return f"{len(finished)} blocks are finished: run the same command again to go on"
+
+
 @contextmanager
 def _finished(
     target: str | None, recipe: Mapping[str, Any], force: bool
@@ -185,7 +189,10 @@ def _finished(
     except KeyboardInterrupt:
         if not len(finished):
             raise
-        done_so_far = f"interrupted: {len(finished)} blocks are finished"
-        raise KeyboardInterrupt(f"{done_so_far}: run the same command again to go on") from None
+        raise KeyboardInterrupt(f"interrupted: {_how_far(finished)}") from None
+    except SystemExit:  # SIGTERM, of which batch systems are fond
+        if len(finished):
+            console.note(f"note: terminated: {_how_far(finished)}")
+        raise
     finally:
         finished.close(done=done)
