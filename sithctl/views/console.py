@@ -19,12 +19,15 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.segment import Segment, Segments
+from rich.table import Column
 from rich.text import Text
 
 from sithctl.views.plain import has_unicode, simplified
 from sithctl.views.text import data, printable
 
 Tell = Callable[[int, int], None]
+
+BESIDE_BAR = 66  # columns of what stands beside a progress bar: it must not wrap
 
 
 class Pace(ProgressColumn):
@@ -119,10 +122,10 @@ class Output:
         console = Console(stderr=True)
         bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=min(40, max(4, console.width - BESIDE_BAR))),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            Pace(),
+            Pace(table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
             disable=self.quiet or self._muted or not console.is_terminal,
