@@ -74,6 +74,19 @@ def test_words(run: Run, codes: Path) -> None:
     assert "nearest concepts are" in result.stderr
 
 
+def test_words_that_no_concept_names_are_said(run: Run, codes: Path) -> None:
+    common = ("scenes", "--codes", codes, "--suppress")
+    result = run("edit", *common, "oceam, sea", "--threshold", 0, "--dry-run")
+    assert result.exit_code == 0, result.output
+    said = "note: no concept names oceam: chosen by similarity alone; did you mean ocean?"
+    assert " ".join(result.stderr.split()).count("note: ") == 1
+    assert said in " ".join(result.stderr.split())
+    result = run("edit", *common, "xyzzy", "--threshold", 0, "--dry-run")
+    assert result.stderr.strip().endswith("names xyzzy: chosen by similarity alone")
+    found = run("find", "oceam", codes, "--similar", "--threshold", 0)
+    assert said in " ".join(found.stderr.split())
+
+
 def test_the_last_word_counts_and_says_so(run: Run, codes: Path) -> None:
     common = ("scenes", "--codes", codes, "--suppress", "ocean", "--max-vectors", 1)
     (row,) = records(run, *common)["changes"]

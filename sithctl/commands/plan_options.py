@@ -10,6 +10,7 @@ import typer
 from sithctl.commands import completion
 from sithctl.commands.common import is_given
 from sithctl.commands.edit_codes import codes_for
+from sithctl.commands.edit_words import from_words
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ UndoOpt = Annotated[
 
 ALONE = ("reconstruct", "at_random", "apply", "undo")
 WAYS = ("set_", "plan", "suppress", "amplify", "task", "scores", *ALONE)
-SUPPRESS, AMPLIFY = 0.0, 2.0
 
 
 def check_ways(context: typer.Context) -> list[str]:
@@ -220,24 +220,12 @@ def _from_scores(given: dict[str, Any]) -> list[Change]:
 
 
 def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:
-    from sithctl.stages.relevance import by_task, by_words
-    from sithctl.stages.similarity import phrases_in
+    from sithctl.stages.relevance import by_task
 
-    changes: list[Change] = []
-    ways = (("suppress", SUPPRESS), ("amplify", AMPLIFY))
     if not any(given[name] for name in ("suppress", "amplify", "task")):
-        return changes
+        return []
     encode = _text_tower(given["model"])
-    for name, usual in ways:
-        if given[name]:
-            changes += by_words(
-                codes,
-                phrases_in(given[name]),
-                usual if given["factor"] is None else given["factor"],
-                encode=encode,
-                threshold=given["threshold"],
-                max_vectors=given["max_vectors"],
-            )
+    changes = from_words(given, codes, encode)
     if given["task"] is not None:
         if encode is None:
             raise InputError("not supported: --task without a text tower", model.name, "--suppress")
