@@ -87,6 +87,25 @@ def test_words_that_no_concept_names_are_said(run: Run, codes: Path) -> None:
     assert said in " ".join(found.stderr.split())
 
 
+def test_options_that_repeat_add_up(run: Run, codes: Path, tmp_path: Path) -> None:
+    common = ("scenes", "--codes", codes, "--threshold", "0.2")
+    apart = records(run, *common, "--suppress", "ocean", "--suppress", "forest")
+    assert apart == records(run, *common, "--suppress", "ocean, forest")
+    assert apart != records(run, *common, "--suppress", "forest")
+    more = records(run, *common, "--amplify", "ocean", "--amplify", "forest")["changes"]
+    assert [row["sv"] for row in more] == [row["sv"] for row in apart["changes"]]
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text("layer,head,sv,scale\n5,0,0,0.5\n5,0,1,0\n")
+    other.write_text("layer,head,sv,scale\n5,0,1,0\n5,1,0,2\n")
+    both = ("scenes", "--plan", one, "--plan", other)
+    rows = records(run, *both)["changes"]
+    assert [(r["head"], r["sv"], r["scale"]) for r in rows] == [(0, 0, 0.5), (0, 1, 0), (1, 0, 2)]
+    other.write_text("layer,head,sv,scale\n5,0,1,3\n")
+    result = run("edit", *both, "--dry-run")
+    assert result.exit_code == 3
+    assert f"vector 5.0.1 is scaled by 3, and by 0 in {one}: {other}" in result.stderr
+
+
 def test_the_last_word_counts_and_says_so(run: Run, codes: Path) -> None:
     common = ("scenes", "--codes", codes, "--suppress", "ocean", "--max-vectors", 1)
     (row,) = records(run, *common)["changes"]

@@ -22,7 +22,7 @@ def from_words(given: dict[str, Any], codes: Codes, encode: Encode | None) -> li
     for name, usual in USUAL.items():
         if not given[name]:
             continue
-        phrases = phrases_in(given[name])
+        phrases = phrases_in(",".join(given[name]))
         changes += by_words(
             codes,
             phrases,

@@ -14,6 +14,8 @@ from sithctl.commands.edit_words import from_words
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sithctl.kinds import Change, Codes, Plan, Pool
     from sithctl.models.model import Model
     from sithctl.stages.similarity import Encode
@@ -22,15 +24,15 @@ SetOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor).",
+        help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor); repeatable.",
         autocompletion=completion.places,
     ),
 ]
 PlanOpt = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--plan",
-        help="By plan: a CSV or TOML of layer, head, sv, scale.",
+        help="By plan: a CSV or TOML of layer, head, sv, scale; repeatable.",
         autocompletion=completion.plans,
     ),
 ]
@@ -43,11 +45,15 @@ CodesOpt = Annotated[
     ),
 ]
 SuppressOpt = Annotated[
-    str | None,
-    typer.Option("--suppress", help='By concept: what heads shall no longer write, "ocean, sea".'),
+    list[str] | None,
+    typer.Option(
+        "--suppress",
+        help='By concept: what heads shall no longer write, "ocean, sea"; repeatable.',
+    ),
 ]
 AmplifyOpt = Annotated[
-    str | None, typer.Option("--amplify", help="By concept: what heads shall write more of.")
+    list[str] | None,
+    typer.Option("--amplify", help="By concept: what heads shall write more of; repeatable."),
 ]
 FactorOpt = Annotated[
     float | None,
@@ -150,7 +156,11 @@ def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
 
     given = context.params
     codes = codes_for(given, model) if _needs_codes(given) else None
-    changes = [*_from_plan(given["plan"], model), *_from_scores(given), *_control(given, model)]
+    changes = [
+        *_from_plans(given["plan"] or (), model),
+        *_from_scores(given),
+        *_control(given, model),
+    ]
     if codes is not None:
         changes += _from_codes(given, model, codes)
     for text in given["set_"] or ():
@@ -181,7 +191,7 @@ def _within(plan: Plan, model: Model) -> list[int]:
 
 
 def _needs_codes(given: dict[str, Any]) -> bool:
-    return any(given[name] is not None for name in ("codes", "suppress", "amplify", "task"))
+    return given["codes"] is not None or any(given[n] for n in ("suppress", "amplify", "task"))
 
 
 def _control(given: dict[str, Any], model: Model) -> list[Change]:
@@ -196,9 +206,24 @@ def _control(given: dict[str, Any], model: Model) -> list[Change]:
     return at_random(changes, sigma, given["seed"])
 
 
-def _from_plan(file: Path | None, model: Model) -> list[Change]:
-    if file is None:
-        return []
+def _from_plans(files: Sequence[Path], model: Model) -> list[Change]:
+    """Plans add up: none is the last word on a vector that another changes, too.
+
+    Raises:
+        InputError: two of them have unlike factors for one vector.
+    """
+    found: dict[tuple[int, int, int], tuple[Change, Path]] = {}
+    for file in files:
+        for change in _from_plan(file, model):
+            before, other = found.setdefault(change.place, (change, file))
+            if before.scale != change.scale:
+                where = ".".join(map(str, change.place))
+                what = f"vector {where} is scaled by {change.scale:g}, and by {before.scale:g}"
+                raise InputError(f"{what} in {other}", file, "keep one row for it")
+    return [change for change, _ in found.values()]
+
+
+def _from_plan(file: Path, model: Model) -> list[Change]:
     from sithctl.artifacts.plans import read_plan
     from sithctl.stages.edit import check_plan
     from sithctl.views.console import output
