@@ -58,6 +58,28 @@ def test_a_preview_shows_both_poles_and_the_energy(run: Run, codes: Path) -> Non
         assert word in table
 
 
+def test_a_real_run_says_how_much_of_a_layer_it_changes(run: Run, tmp_path: Path) -> None:
+    model = open_model("scenes")
+    squares = Spectrum.of(model, model.layer(5)).sigma.square()
+    share = float(squares[0, 0] / squares.sum())
+
+    def said(*arguments: object) -> str:
+        result = run("edit", "scenes", *arguments)
+        assert result.exit_code == 0, result.output
+        return " ".join(result.stderr.split())
+
+    one = said("--set", "5.0.0=0", "-o", tmp_path / "out")
+    assert f"1 singular values scaled, of the value-output energy layer 5: {share:.1%}; read" in one
+    assert "a large edit" not in one
+    assert f"layer 5: {share:.1%}: " in said("--set", "5.0.0=0", "--delta", tmp_path / "delta")
+    assert "a large edit" not in said("--set", "5.*.*=0.8", "--dry-run")  # (1 − 0.8)² of it
+    rest = said("--set", "5.*.*=0", "--set", "5.0.0=1", "--set", "4.0.0=0", "--dry-run")
+    assert f"a large edit: it changes {1 - share:.0%} of layer 5's value-output energy" in rest
+    assert "layer 4" not in rest
+    words = ("--suppress", "ocean", "--layers", 5, "--threshold", 0, "--dry-run")
+    assert "energy: --max-vectors, or a higher --threshold, takes fewer" in said(*words)
+
+
 def test_words(run: Run, codes: Path) -> None:
     common = ("scenes", "--codes", codes, "--suppress", "ocean, forest")
     all_of_them = records(run, *common, "--threshold", "0.2")["changes"]
@@ -79,10 +101,10 @@ def test_words_that_no_concept_names_are_said(run: Run, codes: Path) -> None:
     result = run("edit", *common, "oceam, sea", "--threshold", 0, "--dry-run")
     assert result.exit_code == 0, result.output
     said = "note: no concept names oceam: chosen by similarity alone; did you mean ocean?"
-    assert " ".join(result.stderr.split()).count("note: ") == 1
+    assert " ".join(result.stderr.split()).count("no concept names") == 1
     assert said in " ".join(result.stderr.split())
     result = run("edit", *common, "xyzzy", "--threshold", 0, "--dry-run")
-    assert result.stderr.strip().endswith("names xyzzy: chosen by similarity alone")
+    assert "names xyzzy: chosen by similarity alone\n" in result.stderr
     found = run("find", "oceam", codes, "--similar", "--threshold", 0)
     assert said in " ".join(found.stderr.split())
 

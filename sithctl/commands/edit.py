@@ -130,6 +130,7 @@ def edit(
         exchange(opened, apply, undo, output)
         return
     made, said = _edited(context, opened)
+    _note_large(made, by_words=bool(suppress or amplify))
     if dry_run:
         said = said or _said(context, made)
         _preview(made, said, format)
@@ -194,19 +195,30 @@ def _preview(made: Edit, codes: Codes | None, format: PreviewFormat) -> None:  #
         output.table(preview(made, made.model.name or "the model", poles))
 
 
+def _note_large(made: Edit, *, by_words: bool) -> None:
+    from sithctl.views.console import output
+    from sithctl.views.edit import large
+
+    told = large(made)
+    if told:
+        todo = ": --max-vectors, or a higher --threshold, takes fewer vectors"
+        output.note(told + (todo if by_words else ""))
+
+
 def _write(model: Model, made: Edit, folder: Path | None, delta: Path | None) -> None:
     from sithctl.artifacts import save
     from sithctl.stages.delta import delta_of
     from sithctl.views.console import output
+    from sithctl.views.edit import summary
 
     document = delta_of(made)
     if folder is not None:
         verified = _write_model(model, made, document, folder)
-        from sithctl.views.edit import summary
-
         output.note(f"{summary(made, verified)}: {folder}")
     if delta is not None:
         save(document, delta)
+        if folder is None:
+            output.note(f"{summary(made, None)}: {delta}")
 
 
 def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any:

@@ -39,6 +39,7 @@ class LayerEdit(Brief):
         reader: (heads, width, head_dim), A, which stays.
         writer: (heads, head_dim, width), B' in exact arithmetic, folded as B is.
         touched: share of the layer's value-output energy Σσ² that its changed vectors had.
+        moved: energy of what the edit takes or adds, Σ(1 − α)²σ², as a share of the same.
     """
 
     before: Tensor
@@ -46,6 +47,7 @@ class LayerEdit(Brief):
     reader: Tensor
     writer: Tensor
     touched: float
+    moved: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,8 +146,10 @@ def layer_edit(spectrum: Spectrum, new: Tensor) -> LayerEdit:
     squares = spectrum.sigma.square()
     whole = float(squares.sum())
     touched = float(squares[moved].sum()) / whole if whole else 0.0
+    difference = squares * (new - right).square().sum(-1)
+    share = float(difference.sum()) / whole if whole else 0.0
     wanted = svd_of(spectrum.factors.reader, after)[1]
-    return LayerEdit(spectrum.sigma, wanted, spectrum.factors.reader, after, touched)
+    return LayerEdit(spectrum.sigma, wanted, spectrum.factors.reader, after, touched, share)
 
 
 @dataclass(frozen=True)
