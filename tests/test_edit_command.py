@@ -87,6 +87,8 @@ def test_words(run: Run, codes: Path) -> None:
     assert 2 == len(few) < len(all_of_them)
     assert {row["scale"] for row in all_of_them} == {0.0}
     assert all("similarity" in row["why"] for row in few)
+    cut = run("edit", *common, "--threshold", "0.2", "--max-vectors", 2, "--dry-run").stderr
+    assert cut == f"note: 2 of {len(all_of_them)} vectors that reach the threshold: --max-vectors\n"
     some = records(run, *common, "--factor", "0.5", "--max-vectors", 1)["changes"]
     assert [row["scale"] for row in some] == [0.5]
     more = records(run, "scenes", "--codes", codes, "--amplify", "ocean", "--max-vectors", 1)

@@ -23,13 +23,19 @@ def from_words(given: dict[str, Any], codes: Codes, encode: Encode | None) -> li
         if not given[name]:
             continue
         phrases = phrases_in(",".join(given[name]))
-        changes += by_words(
-            codes,
-            phrases,
-            usual if given["factor"] is None else given["factor"],
-            encode=encode,
-            threshold=given["threshold"],
-            max_vectors=given["max_vectors"],
-        )
+        factor = usual if given["factor"] is None else given["factor"]
+        found = by_words(codes, phrases, factor, encode=encode, threshold=given["threshold"])
+        changes += _at_most(given["max_vectors"], found)
         note_by_similarity_alone(codes, phrases)
     return changes
+
+
+def _at_most(count: int | None, found: list[Change]) -> list[Change]:
+    """The most similar, which stand first."""
+    from sithctl.views.console import output
+
+    kept = found[:count]
+    if len(kept) < len(found):
+        reach = f"{len(found)} vectors that reach the threshold"
+        output.note(f"note: {len(kept)} of {reach}: --max-vectors")
+    return kept
