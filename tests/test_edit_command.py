@@ -58,6 +58,24 @@ def test_a_preview_shows_both_poles_and_the_energy(run: Run, codes: Path) -> Non
         assert word in table
 
 
+@pytest.mark.parametrize("name", ["plan.csv", "plan.toml"])
+def test_a_plan_that_lies_there_already(run: Run, tmp_path: Path, name: str) -> None:
+    out, plan = tmp_path / "out", tmp_path / name
+    line = ("edit", "scenes", "--set", "5.0.0=0", "--save-plan", plan)
+    assert run(*line, "--dry-run").exit_code == 0
+    before = plan.read_bytes()
+    result = run(*line, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert (out / "config.json").exists()
+    other = run(*line, "--set", "5.0.1=0", "-o", tmp_path / "more")
+    assert other.exit_code == 3
+    assert "the output exists" in other.stderr
+    assert plan.read_bytes() == before
+    assert not (tmp_path / "more").exists()
+    assert run(*line, "--set", "5.0.1=0", "--force", "--dry-run").exit_code == 0
+    assert plan.read_bytes() != before
+
+
 def test_a_real_run_says_how_much_of_a_layer_it_changes(run: Run, tmp_path: Path) -> None:
     model = open_model("scenes")
     squares = Spectrum.of(model, model.layer(5)).sigma.square()

@@ -21,9 +21,19 @@ MARK = "# sithctl plan "
 
 def write_plan(plan: Plan, target: str | Path) -> None:
     """Write a plan: TOML to ``.toml``, else CSV with a leading line that names the model."""
-    as_text = _as_toml if str(target).endswith(".toml") else plan_text
     with writable(target) as path:
-        path.write_bytes(as_text(plan).encode())
+        path.write_bytes(_bytes_of(plan, target))
+
+
+def lies_there(plan: Plan, target: str | Path) -> bool:
+    """Whether a file is, byte for byte, what ``write_plan`` would make of it."""
+    path = Path(target)
+    return path.is_file() and path.read_bytes() == _bytes_of(plan, target)
+
+
+def _bytes_of(plan: Plan, target: str | Path) -> bytes:
+    as_text = _as_toml if str(target).endswith(".toml") else plan_text
+    return as_text(plan).encode()
 
 
 def read_plan(source: str | Path) -> Plan:
