@@ -387,6 +387,14 @@ def test_factors(refuse: Refuse, model: Path, tmp_path: Path, factor: str) -> No
     refuse(model, "--set", f"0.0.0={factor}", "-o", tmp_path / "out", words="finite number")
 
 
+def test_words_that_contradict_themselves(refuse: Refuse) -> None:
+    both = ("--suppress", "sea", "--suppress", "Ocean", "--amplify", "red, ocean")
+    refuse("scenes", *both, "--dry-run", words="to suppress and to amplify at once", code=2)
+    for factor in (2, -1.5, "inf"):
+        more = ("--suppress", "ocean", "--factor", factor)
+        refuse("scenes", *more, "--dry-run", words="--suppress makes less", code=2)
+
+
 def test_no_place_for_what_is_asked(refuse: Refuse, tmp_path: Path, small_dinov2: Path) -> None:
     folder = shutil.copytree(small_dinov2, tmp_path / "dino")
     weights = folder / "model.safetensors"

@@ -10,7 +10,7 @@ import typer
 from sithctl.commands import completion
 from sithctl.commands.common import is_given
 from sithctl.commands.edit_codes import codes_for
-from sithctl.commands.edit_words import from_words
+from sithctl.commands.edit_words import check_words, from_words
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def check_ways(context: typer.Context) -> list[str]:
         raise UsageError("--scores and --map go together", None, "e.g. --map 3-5=0")
     if is_given(context, "factor") and not {"suppress", "amplify"} & set(ways):
         raise UsageError("--factor is of --suppress and --amplify", None, "leave it out")
+    check_words(context.params)
     return ways
 
 
