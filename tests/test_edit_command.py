@@ -198,6 +198,22 @@ def test_scores(run: Run, tmp_path: Path) -> None:
     assert run("edit", "scenes", "--scores", scores, "--dry-run").exit_code == 2
 
 
+def test_scores_of_another_model(run: Run, codes: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "question.txt").write_text("Is it the ocean?")
+    scores, asked = tmp_path / "scores.csv", ("--question", tmp_path / "question.txt")
+    assert run("judge", codes, *asked, "--offline", "-o", scores).exit_code == 0
+    common = ("--scores", scores, "--map", "1-5=0.5")
+    assert {row["layer"] for row in records(run, "scenes", *common)["changes"]} == {5}
+    assert run("edit", "scenes", "--set", "5.0.0=0", "-o", tmp_path / "edited").exit_code == 0
+    for other in (tmp_path / "edited", tiny_clip):
+        result = run("edit", other, *common, "--dry-run")
+        assert result.exit_code == 3
+        assert "the scores were made for other weights (layer 5 of scenes)" in result.stderr
+    own = scores.read_text().partition("\n")[2]
+    scores.write_text(own)
+    assert records(run, tmp_path / "edited", *common)["changes"]
+
+
 def test_codes_that_do_not_fit(run: Run, codes: Path, tiny_clip: Path) -> None:
     result = run("edit", tiny_clip, "--codes", codes, "--set", "0.0.0=0", "--dry-run")
     assert result.exit_code == 3

@@ -159,7 +159,7 @@ def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
     codes = codes_for(given, model) if _needs_codes(given) else None
     changes = [
         *_from_plans(given["plan"] or (), model),
-        *_from_scores(given),
+        *_from_scores(given, model),
         *_control(given, model),
     ]
     if codes is not None:
@@ -236,13 +236,19 @@ def _from_plan(file: Path, model: Model) -> list[Change]:
     return list(plan.changes)
 
 
-def _from_scores(given: dict[str, Any]) -> list[Change]:
+def _from_scores(given: dict[str, Any], model: Model) -> list[Change]:
     if given["scores"] is None:
         return []
-    from sithctl.artifacts.scores import read_scores
+    from sithctl.artifacts.scores import read_judged
+    from sithctl.stages.edit import check_origin
     from sithctl.stages.planning import by_scores, parse_map
 
-    return by_scores(read_scores(given["scores"]), parse_map(given["map_"]))
+    scores, judged = read_judged(given["scores"])
+    changes = by_scores(scores, parse_map(given["map_"]))
+    if judged is not None:
+        layers = sorted({change.layer for change in changes})
+        check_origin(model, judged, layers, "the scores were")
+    return changes
 
 
 def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:

@@ -6,6 +6,7 @@ has the same tensor names, shapes and types, and loads in the library that it ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -214,23 +215,29 @@ def check_plan(model: Model, plan: Plan) -> None:
     for change in plan.changes:
         _check_change(model, change)
     if plan.model is not None:
-        for layer in plan.layers:
-            _check_layer(model, plan.model, layer)
+        check_origin(model, plan.model, plan.layers, "the plan was")
 
 
-def _check_layer(model: Model, made_for: Identity, layer: int) -> None:
-    """By the layer's digest, or where a row was added by hand by the feature space."""
-    known = made_for.layers.get(layer)
-    if known is None:
-        fits = made_for.space in (None, model.space)
-    else:
-        fits = known == layer_digest(model.layer(layer), model.heads)
-    if not fits:
-        raise InputError(
-            f"the plan was made for other weights (layer {layer} of {made_for.name})",
-            model.name,
-            "apply it to the model it was made for, or make it again",
-        )
+def check_origin(model: Model, made_for: Identity, layers: Sequence[int], what: str) -> None:
+    """Refuse what was made for other weights: by each layer's digest, or where it has none, as for
+    a row added by hand, by the feature space.
+
+    Args:
+        what: named in the error: ``the plan was``.
+    """
+    for layer in layers:
+        known = made_for.layers.get(layer)
+        if known is None:
+            fits = made_for.space in (None, model.space)
+        else:
+            here = layer < model.layers
+            fits = here and known == layer_digest(model.layer(layer), model.heads)
+        if not fits:
+            raise InputError(
+                f"{what} made for other weights (layer {layer} of {made_for.name})",
+                model.name,
+                "apply it to the model it was made for, or make it again",
+            )
 
 
 def _check_change(model: Model, change: Change) -> None:
