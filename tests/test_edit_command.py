@@ -58,6 +58,46 @@ def test_a_preview_shows_both_poles_and_the_energy(run: Run, codes: Path) -> Non
         assert word in table
 
 
+@pytest.mark.parametrize("name", ["plan.csv", "plan.toml"])
+def test_a_plan_that_lies_there_already(run: Run, tmp_path: Path, name: str) -> None:
+    out, plan = tmp_path / "out", tmp_path / name
+    line = ("edit", "scenes", "--set", "5.0.0=0", "--save-plan", plan)
+    assert run(*line, "--dry-run").exit_code == 0
+    before = plan.read_bytes()
+    result = run(*line, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert (out / "config.json").exists()
+    other = run(*line, "--set", "5.0.1=0", "-o", tmp_path / "more")
+    assert other.exit_code == 3
+    assert "the output exists" in other.stderr
+    assert plan.read_bytes() == before
+    assert not (tmp_path / "more").exists()
+    assert run(*line, "--set", "5.0.1=0", "--force", "--dry-run").exit_code == 0
+    assert plan.read_bytes() != before
+
+
+def test_a_real_run_says_how_much_of_a_layer_it_changes(run: Run, tmp_path: Path) -> None:
+    model = open_model("scenes")
+    squares = Spectrum.of(model, model.layer(5)).sigma.square()
+    share = float(squares[0, 0] / squares.sum())
+
+    def said(*arguments: object) -> str:
+        result = run("edit", "scenes", *arguments)
+        assert result.exit_code == 0, result.output
+        return " ".join(result.stderr.split())
+
+    one = said("--set", "5.0.0=0", "-o", tmp_path / "out")
+    assert f"1 singular values scaled, of the value-output energy layer 5: {share:.1%}; read" in one
+    assert "a large edit" not in one
+    assert f"layer 5: {share:.1%}: " in said("--set", "5.0.0=0", "--delta", tmp_path / "delta")
+    assert "a large edit" not in said("--set", "5.*.*=0.8", "--dry-run")  # (1 − 0.8)² of it
+    rest = said("--set", "5.*.*=0", "--set", "5.0.0=1", "--set", "4.0.0=0", "--dry-run")
+    assert f"a large edit: it changes {1 - share:.0%} of layer 5's value-output energy" in rest
+    assert "layer 4" not in rest
+    words = ("--suppress", "ocean", "--layers", 5, "--threshold", 0, "--dry-run")
+    assert "energy: --max-vectors, or a higher --threshold, takes fewer" in said(*words)
+
+
 def test_words(run: Run, codes: Path) -> None:
     common = ("scenes", "--codes", codes, "--suppress", "ocean, forest")
     all_of_them = records(run, *common, "--threshold", "0.2")["changes"]
@@ -65,6 +105,8 @@ def test_words(run: Run, codes: Path) -> None:
     assert 2 == len(few) < len(all_of_them)
     assert {row["scale"] for row in all_of_them} == {0.0}
     assert all("similarity" in row["why"] for row in few)
+    cut = run("edit", *common, "--threshold", "0.2", "--max-vectors", 2, "--dry-run").stderr
+    assert cut == f"note: 2 of {len(all_of_them)} vectors that reach the threshold: --max-vectors\n"
     some = records(run, *common, "--factor", "0.5", "--max-vectors", 1)["changes"]
     assert [row["scale"] for row in some] == [0.5]
     more = records(run, "scenes", "--codes", codes, "--amplify", "ocean", "--max-vectors", 1)
@@ -72,6 +114,38 @@ def test_words(run: Run, codes: Path) -> None:
     result = run("edit", *common, "--threshold", 5, "--dry-run")
     assert result.exit_code == 3
     assert "nearest concepts are" in result.stderr
+
+
+def test_words_that_no_concept_names_are_said(run: Run, codes: Path) -> None:
+    common = ("scenes", "--codes", codes, "--suppress")
+    result = run("edit", *common, "oceam, sea", "--threshold", 0, "--dry-run")
+    assert result.exit_code == 0, result.output
+    said = "note: no concept names oceam: chosen by similarity alone; did you mean ocean?"
+    assert " ".join(result.stderr.split()).count("no concept names") == 1
+    assert said in " ".join(result.stderr.split())
+    result = run("edit", *common, "xyzzy", "--threshold", 0, "--dry-run")
+    assert "names xyzzy: chosen by similarity alone\n" in result.stderr
+    found = run("find", "oceam", codes, "--similar", "--threshold", 0)
+    assert said in " ".join(found.stderr.split())
+
+
+def test_options_that_repeat_add_up(run: Run, codes: Path, tmp_path: Path) -> None:
+    common = ("scenes", "--codes", codes, "--threshold", "0.2")
+    apart = records(run, *common, "--suppress", "ocean", "--suppress", "forest")
+    assert apart == records(run, *common, "--suppress", "ocean, forest")
+    assert apart != records(run, *common, "--suppress", "forest")
+    more = records(run, *common, "--amplify", "ocean", "--amplify", "forest")["changes"]
+    assert [row["sv"] for row in more] == [row["sv"] for row in apart["changes"]]
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text("layer,head,sv,scale\n5,0,0,0.5\n5,0,1,0\n")
+    other.write_text("layer,head,sv,scale\n5,0,1,0\n5,1,0,2\n")
+    both = ("scenes", "--plan", one, "--plan", other)
+    rows = records(run, *both)["changes"]
+    assert [(r["head"], r["sv"], r["scale"]) for r in rows] == [(0, 0, 0.5), (0, 1, 0), (1, 0, 2)]
+    other.write_text("layer,head,sv,scale\n5,0,1,3\n")
+    result = run("edit", *both, "--dry-run")
+    assert result.exit_code == 3
+    assert f"vector 5.0.1 is scaled by 3, and by 0 in {one}: {other}" in result.stderr
 
 
 def test_the_last_word_counts_and_says_so(run: Run, codes: Path) -> None:
@@ -122,6 +196,22 @@ def test_scores(run: Run, tmp_path: Path) -> None:
     said = records(run, "scenes", "--scores", scores, "--map", "3=-1,4-5=0")["changes"]
     assert [(r["head"], r["sv"], r["scale"]) for r in said] == [(0, 0, 0.0), (1, 0, -1.0)]
     assert run("edit", "scenes", "--scores", scores, "--dry-run").exit_code == 2
+
+
+def test_scores_of_another_model(run: Run, codes: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "question.txt").write_text("Is it the ocean?")
+    scores, asked = tmp_path / "scores.csv", ("--question", tmp_path / "question.txt")
+    assert run("judge", codes, *asked, "--offline", "-o", scores).exit_code == 0
+    common = ("--scores", scores, "--map", "1-5=0.5")
+    assert {row["layer"] for row in records(run, "scenes", *common)["changes"]} == {5}
+    assert run("edit", "scenes", "--set", "5.0.0=0", "-o", tmp_path / "edited").exit_code == 0
+    for other in (tmp_path / "edited", tiny_clip):
+        result = run("edit", other, *common, "--dry-run")
+        assert result.exit_code == 3
+        assert "the scores were made for other weights (layer 5 of scenes)" in result.stderr
+    own = scores.read_text().partition("\n")[2]
+    scores.write_text(own)
+    assert records(run, tmp_path / "edited", *common)["changes"]
 
 
 def test_codes_that_do_not_fit(run: Run, codes: Path, tiny_clip: Path) -> None:
@@ -311,6 +401,14 @@ def test_a_failed_check_leaves_nothing(refuse: Refuse, model, tmp_path, monkeypa
 @pytest.mark.parametrize("factor", ["nan", "inf", "-inf"])
 def test_factors(refuse: Refuse, model: Path, tmp_path: Path, factor: str) -> None:
     refuse(model, "--set", f"0.0.0={factor}", "-o", tmp_path / "out", words="finite number")
+
+
+def test_words_that_contradict_themselves(refuse: Refuse) -> None:
+    both = ("--suppress", "sea", "--suppress", "Ocean", "--amplify", "red, ocean")
+    refuse("scenes", *both, "--dry-run", words="to suppress and to amplify at once", code=2)
+    for factor in (2, -1.5, "inf"):
+        more = ("--suppress", "ocean", "--factor", factor)
+        refuse("scenes", *more, "--dry-run", words="--suppress makes less", code=2)
 
 
 def test_no_place_for_what_is_asked(refuse: Refuse, tmp_path: Path, small_dinov2: Path) -> None:

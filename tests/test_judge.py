@@ -20,8 +20,9 @@ import pytest
 from conftest import Run, Shell
 from typer.testing import Result
 
-from sithctl.artifacts.scores import as_csv, read_scores
+from sithctl.artifacts.scores import as_csv, read_judged, read_scores
 from sithctl.errors import InputError
+from sithctl.kinds import Identity
 from sithctl.kinds.scores import Score
 from sithctl.sources import judges
 from sithctl.stages.explain import Explanation, Fidelity, WeightedConcept
@@ -155,7 +156,8 @@ def judge(server: Server, codes: Path, tmp_path: Path, run: Run) -> Judge:
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+    assert text.startswith("# sithctl scores {")
+    return list(csv.DictReader(io.StringIO(text.partition("\n")[2])))
 
 
 def one_line(result: Result, *words: str) -> None:
@@ -170,7 +172,7 @@ def test_a_row_an_explanation(judge: Judge, server: Server) -> None:
     server.answer = lambda prompt: f"{1 + len(prompt) % 5}\nBecause\tof\nthis."
     result = judge()
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[0] == "layer,head,sv,pole,score,concepts,why"
+    assert result.stdout.splitlines()[1] == "layer,head,sv,pole,score,concepts,why"
     rows = rows_of(result.stdout)
     assert [(r["sv"], r["pole"]) for r in rows] == [(i, p) for i in "0123" for p in "+-"]
     assert {r["why"] for r in rows} == {"Because of this."}
@@ -606,6 +608,12 @@ def test_scores_come_back(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text(as_csv(SCORES))
     assert read_scores(path) == SCORES
+    model = Identity("a, b", "space", {4: "digest"})
+    path.write_text(as_csv(SCORES, model))
+    assert read_judged(path) == (SCORES, model)
+    path.write_text(path.read_text() + "4,0,1\n")
+    with pytest.raises(InputError, match="row 5 has 3 cells"):
+        read_scores(path)
     spreadsheet = "\ufeffscore,pole,sv,head,layer,mine\r\n5,+,1,0,4,x\r\n\r\n1,−,1,0,4,y\r\n"
     path.write_bytes(spreadsheet.encode())
     assert [(s.layer, s.head, s.sv, s.pole, s.score) for s in read_scores(path)] == [
@@ -633,6 +641,7 @@ HEAD = "layer,head,sv,pole,score\n"
         ((HEAD + "1,2,3,+,4\n1,2,3,+,5\n").encode(), r"row 3 scores 1.2.3\+ again"),
         ((HEAD + '1,2,3,+,"4\n').encode(), "not CSV"),
         (b"\xff\xfe", "not UTF-8"),
+        (b"# sithctl scores {\n" + HEAD.encode(), "the line that names the model is damaged"),
     ],
 )
 def test_files_that_are_no_scores(text: bytes, said: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sithctl.artifacts.marks import mark_line, split
 from sithctl.artifacts.streams import readable, writable
 from sithctl.errors import InputError
 from sithctl.kinds import Change, Identity, Plan
@@ -21,9 +22,19 @@ MARK = "# sithctl plan "
 
 def write_plan(plan: Plan, target: str | Path) -> None:
     """Write a plan: TOML to ``.toml``, else CSV with a leading line that names the model."""
-    as_text = _as_toml if str(target).endswith(".toml") else plan_text
     with writable(target) as path:
-        path.write_bytes(as_text(plan).encode())
+        path.write_bytes(_bytes_of(plan, target))
+
+
+def lies_there(plan: Plan, target: str | Path) -> bool:
+    """Whether a file is, byte for byte, what ``write_plan`` would make of it."""
+    path = Path(target)
+    return path.is_file() and path.read_bytes() == _bytes_of(plan, target)
+
+
+def _bytes_of(plan: Plan, target: str | Path) -> bytes:
+    as_text = _as_toml if str(target).endswith(".toml") else plan_text
+    return as_text(plan).encode()
 
 
 def read_plan(source: str | Path) -> Plan:
@@ -54,8 +65,7 @@ def read_plan(source: str | Path) -> Plan:
 def plan_text(plan: Plan) -> str:
     """A plan as CSV."""
     buffer = io.StringIO()
-    if plan.model is not None:
-        buffer.write(f"{MARK}{json.dumps(plan.model.document(), sort_keys=True)}\n")
+    buffer.write(mark_line(MARK, plan.model))
     buffer.write(",".join(COLUMNS) + "\n")
     for change in plan.changes:
         scale = repr(float(change.scale)).removesuffix(".0")
@@ -100,24 +110,14 @@ def _of_csv(text: str, source: str | Path) -> tuple[Rows, Identity | None]:
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise InputError(f"not CSV ({error})", source, "quote cells that hold a quote") from error
-    marks = [line for line in lines if line and line[0].startswith(MARK)]
-    rows = [line for line in lines if any(line) and not line[0].startswith("#")]
+    others, model = split(MARK, lines, source)
+    rows = [line for line in others if any(line) and not line[0].startswith("#")]
     header = [name.strip() for name in rows[0]] if rows else []
     missing = [name for name in COLUMNS[:4] if name not in header]
     if missing:
         raise InputError(f"no column {missing[0]}", source, f"expected columns {','.join(COLUMNS)}")
     found = [dict(zip(header, row, strict=False)) for row in rows[1:]]
-    return list(enumerate(found, 1)), _of_mark(marks[0], source) if marks else None
-
-
-def _of_mark(cells: list[str], source: str | Path) -> Identity:
-    """The model's line, whose commas a spreadsheet takes for columns."""
-    try:
-        return Identity.parse(json.loads(",".join(cells).removeprefix(MARK).rstrip(", \t")))
-    except (ValueError, AttributeError) as error:
-        raise InputError(
-            "the line that names the model is damaged", source, "copy the plan again"
-        ) from error
+    return list(enumerate(found, 1)), model
 
 
 def _of_toml(text: str, source: str | Path) -> tuple[Rows, Identity | None]:

@@ -10,17 +10,21 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
+from sithctl.artifacts.marks import mark_line, split
 from sithctl.artifacts.streams import readable
 from sithctl.errors import InputError
+from sithctl.kinds import Identity
 from sithctl.kinds.scores import HIGHEST, LOWEST, Score
 
 COLUMNS = ("layer", "head", "sv", "pole", "score", "concepts", "why")
 NEEDED = COLUMNS[:5]
+MARK = "# sithctl scores "
 
 
-def as_csv(scores: Iterable[Score]) -> str:
-    """A header and a line a score."""
+def as_csv(scores: Iterable[Score], model: Identity | None = None) -> str:
+    """A line that names the model whose vectors they are, a header, and a line a score."""
     buffer = io.StringIO()
+    buffer.write(mark_line(MARK, model))
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(map(astuple, scores))
@@ -34,7 +38,13 @@ def as_json(scores: Iterable[Score], header: dict[str, Any]) -> str:
 
 
 def read_scores(source: str | Path) -> list[Score]:
-    """The scores in a CSV file that ``judge`` wrote, or that a person did.
+    """The scores alone of ``read_judged``."""
+    return read_judged(source)[0]
+
+
+def read_judged(source: str | Path) -> tuple[list[Score], Identity | None]:
+    """The scores in a CSV file that ``judge`` wrote, or that a person did, and the model whose
+    vectors they are, None where the file does not say.
 
     Columns may stand in any order and others beside them; ``concepts`` and ``why`` may be missing.
 
@@ -45,14 +55,15 @@ def read_scores(source: str | Path) -> list[Score]:
         InputError: not such a file, a cell that is no number or out of range, one pole of a vector
             twice, or no score at all.
     """
-    rows = _rows(source)
+    lines = _rows(source)
+    rows, model = split(MARK, lines, source)
     header = [name.strip() for name in rows[0]] if rows else []
     missing = [name for name in NEEDED if name not in header]
     if missing:
         what = f"no column {', '.join(missing)}"
         raise InputError(what, source, f"the first line is {','.join(COLUMNS)}")
     found: dict[tuple[int, int, int, str], Score] = {}
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in enumerate(rows[1:], start=2 + len(lines) - len(rows)):
         if len(row) != len(header):
             what = f"row {number} has {len(row)} cells where the header has {len(header)}"
             raise InputError(what, source, "quote cells that hold a comma")
@@ -64,7 +75,7 @@ def read_scores(source: str | Path) -> list[Score]:
         found[place] = score
     if not found:
         raise InputError("no scores", source, "make some with `sithctl judge`")
-    return list(found.values())
+    return list(found.values()), model
 
 
 def _rows(source: str | Path) -> list[list[str]]:

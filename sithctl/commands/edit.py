@@ -124,19 +124,20 @@ def edit(
     opened = open_model(model, tower=tower)
     if output is not None:
         check_directory(opened, output, force)
-    for file in filter(None, (delta, save_plan)):
-        check_target(file, force)
+    if delta is not None:
+        check_target(delta, force)
+    if save_plan is not None:  # a plan that lies there may be this very one: looked at once made
+        check_target(save_plan, force or save_plan.is_file())
     if apply is not None or undo is not None:
         exchange(opened, apply, undo, output)
         return
     made, said = _edited(context, opened)
+    if save_plan is not None:
+        _save_plan(made, save_plan, force)
+    _note_large(made, by_words=bool(suppress or amplify))
     if dry_run:
         said = said or _said(context, made)
         _preview(made, said, format)
-    if save_plan is not None:
-        from sithctl.artifacts.plans import write_plan
-
-        write_plan(made.plan, save_plan)
     if not dry_run:
         _write(opened, made, output, delta)
 
@@ -194,19 +195,40 @@ def _preview(made: Edit, codes: Codes | None, format: PreviewFormat) -> None:  #
         output.table(preview(made, made.model.name or "the model", poles))
 
 
+def _save_plan(made: Edit, file: Path, force: bool) -> None:
+    """Write the plan, unless it lies there already, as after a --dry-run."""
+    from sithctl.artifacts.plans import lies_there, write_plan
+    from sithctl.artifacts.streams import check_target
+
+    if not lies_there(made.plan, file):
+        check_target(file, force)
+        write_plan(made.plan, file)
+
+
+def _note_large(made: Edit, *, by_words: bool) -> None:
+    from sithctl.views.console import output
+    from sithctl.views.edit import large
+
+    told = large(made)
+    if told:
+        todo = ": --max-vectors, or a higher --threshold, takes fewer vectors"
+        output.note(told + (todo if by_words else ""))
+
+
 def _write(model: Model, made: Edit, folder: Path | None, delta: Path | None) -> None:
     from sithctl.artifacts import save
     from sithctl.stages.delta import delta_of
     from sithctl.views.console import output
+    from sithctl.views.edit import summary
 
     document = delta_of(made)
     if folder is not None:
         verified = _write_model(model, made, document, folder)
-        from sithctl.views.edit import summary
-
         output.note(f"{summary(made, verified)}: {folder}")
     if delta is not None:
         save(document, delta)
+        if folder is None:
+            output.note(f"{summary(made, None)}: {delta}")
 
 
 def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any:

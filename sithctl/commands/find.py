@@ -9,6 +9,7 @@ import typer
 
 from sithctl.commands.codes import CodesArg, Source, codes_asked_for
 from sithctl.commands.common import command, deliver
+from sithctl.commands.near_words import note_by_similarity_alone, note_unnamed
 from sithctl.commands.options import (
     CoherenceOpt,
     ForceOpt,
@@ -35,7 +36,7 @@ from sithctl.commands.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sithctl.kinds import Match
+    from sithctl.kinds import Codes, Match
 
 
 class Format(StrEnum):
@@ -125,7 +126,7 @@ def find(
     )
     header = {"model": source.codes.model.name, "phrases": phrases, "by": by}
     _show(found, header, format, output, top)
-    _note_missing(source, found, phrases, similar)
+    _note_missing(source.codes, found, phrases, similar)
 
 
 def _comparing(source: Source, similar: bool, model: str | None) -> tuple[Any, str]:
@@ -173,21 +174,18 @@ def _show(
 
 
 def _note_missing(
-    source: Source, found: Sequence[Match], phrases: Sequence[str], similar: bool
+    codes: Codes, found: Sequence[Match], phrases: Sequence[str], similar: bool
 ) -> None:
     """Say which of the words nobody says, and what may have been meant."""
-    from sithctl.stages.find import suggestions, unnamed
     from sithctl.views.console import output
 
     if similar:
-        if not found:
+        if found:
+            note_by_similarity_alone(codes, phrases)
+        else:
             output.note("no explanation is like that: lower --threshold, or choose other words")
         return
-    unknown = unnamed(source.codes, phrases)
-    for phrase in unknown:
-        near = suggestions(source.codes, phrase)
-        meant = f": did you mean {' or '.join(near)}?" if near else ""
-        output.note(f"no concept of these explanations names {phrase}{meant}")
+    unknown = note_unnamed(codes, phrases, "no concept of these explanations names")
     if len(unknown) == len(phrases):
         output.note("--similar finds what is like the words, too")
     elif not found:

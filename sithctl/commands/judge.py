@@ -16,7 +16,7 @@ from sithctl.errors import InputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sithctl.kinds import Codes
+    from sithctl.kinds import Codes, Identity
     from sithctl.sources.judges import Endpoint
     from sithctl.stages.explain import Explanation
     from sithctl.stages.judge import Judgement
@@ -105,8 +105,9 @@ def judge(
     """Score every explanation from 1 to 5 for a question, by a language model or by similarity.
 
     The question is in words, such as "Does this describe unsafe content?". The result has the
-    columns layer, head, sv, pole, score, concepts, why. Answers that do not begin with one number
-    from 1 to 5 are counted and left out.
+    columns layer, head, sv, pole, score, concepts, why, below a line that begins with # and names
+    the model, by which `sithctl edit --scores` knows whose they are. Answers that do not begin with
+    one number from 1 to 5 are counted and left out.
 
     With --base-url and --judge-model an OpenAI-compatible server is asked, with the key in
     OPENAI_API_KEY where there is one; this needs the extra named judge. Answers are kept in the
@@ -139,7 +140,7 @@ def judge(
         judgement = _by_endpoint(endpoint, rows, asked, prompt, template, jobs)
         by = endpoint.document()
     header = {"model": found.model.name, "question": asked, "judge": by}
-    _write(judgement, format, output, header)
+    _write(judgement, found.model, format, output, header)
 
 
 def _check(
@@ -212,6 +213,7 @@ def _by_similarity(
 
 def _write(
     judgement: Judgement,
+    model: Identity,
     format: ScoreFormat,  # noqa: A002
     target: str | None,
     header: dict[str, Any],
@@ -221,7 +223,7 @@ def _write(
 
     made, left_out = judgement.scores, judgement.unusable
     header |= {"unusable": left_out, "empty": judgement.empty}
-    text = scores.as_csv(made) if format is ScoreFormat.csv else scores.as_json(made, header)
+    text = scores.as_csv(made, model) if format is ScoreFormat.csv else scores.as_json(made, header)
     deliver(text, target)
     if left_out:
         total = left_out + len(made)

@@ -10,9 +10,12 @@ import typer
 from sithctl.commands import completion
 from sithctl.commands.common import is_given
 from sithctl.commands.edit_codes import codes_for
+from sithctl.commands.edit_words import check_words, from_words
 from sithctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sithctl.kinds import Change, Codes, Plan, Pool
     from sithctl.models.model import Model
     from sithctl.stages.similarity import Encode
@@ -21,15 +24,15 @@ SetOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor).",
+        help="By hand: 5.2.0=0, 4-5.*.0-3=0.5 (layer.head.vector=factor); repeatable.",
         autocompletion=completion.places,
     ),
 ]
 PlanOpt = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--plan",
-        help="By plan: a CSV or TOML of layer, head, sv, scale.",
+        help="By plan: a CSV or TOML of layer, head, sv, scale; repeatable.",
         autocompletion=completion.plans,
     ),
 ]
@@ -42,11 +45,15 @@ CodesOpt = Annotated[
     ),
 ]
 SuppressOpt = Annotated[
-    str | None,
-    typer.Option("--suppress", help='By concept: what heads shall no longer write, "ocean, sea".'),
+    list[str] | None,
+    typer.Option(
+        "--suppress",
+        help='By concept: what heads shall no longer write, "ocean, sea"; repeatable.',
+    ),
 ]
 AmplifyOpt = Annotated[
-    str | None, typer.Option("--amplify", help="By concept: what heads shall write more of.")
+    list[str] | None,
+    typer.Option("--amplify", help="By concept: what heads shall write more of; repeatable."),
 ]
 FactorOpt = Annotated[
     float | None,
@@ -114,7 +121,6 @@ UndoOpt = Annotated[
 
 ALONE = ("reconstruct", "at_random", "apply", "undo")
 WAYS = ("set_", "plan", "suppress", "amplify", "task", "scores", *ALONE)
-SUPPRESS, AMPLIFY = 0.0, 2.0
 
 
 def check_ways(context: typer.Context) -> list[str]:
@@ -136,6 +142,7 @@ def check_ways(context: typer.Context) -> list[str]:
         raise UsageError("--scores and --map go together", None, "e.g. --map 3-5=0")
     if is_given(context, "factor") and not {"suppress", "amplify"} & set(ways):
         raise UsageError("--factor is of --suppress and --amplify", None, "leave it out")
+    check_words(context.params)
     return ways
 
 
@@ -150,7 +157,11 @@ def planned(context: typer.Context, model: Model) -> tuple[Plan, Codes | None]:
 
     given = context.params
     codes = codes_for(given, model) if _needs_codes(given) else None
-    changes = [*_from_plan(given["plan"], model), *_from_scores(given), *_control(given, model)]
+    changes = [
+        *_from_plans(given["plan"] or (), model),
+        *_from_scores(given, model),
+        *_control(given, model),
+    ]
     if codes is not None:
         changes += _from_codes(given, model, codes)
     for text in given["set_"] or ():
@@ -181,7 +192,7 @@ def _within(plan: Plan, model: Model) -> list[int]:
 
 
 def _needs_codes(given: dict[str, Any]) -> bool:
-    return any(given[name] is not None for name in ("codes", "suppress", "amplify", "task"))
+    return given["codes"] is not None or any(given[n] for n in ("suppress", "amplify", "task"))
 
 
 def _control(given: dict[str, Any], model: Model) -> list[Change]:
@@ -196,9 +207,24 @@ def _control(given: dict[str, Any], model: Model) -> list[Change]:
     return at_random(changes, sigma, given["seed"])
 
 
-def _from_plan(file: Path | None, model: Model) -> list[Change]:
-    if file is None:
-        return []
+def _from_plans(files: Sequence[Path], model: Model) -> list[Change]:
+    """Plans add up: none is the last word on a vector that another changes, too.
+
+    Raises:
+        InputError: two of them have unlike factors for one vector.
+    """
+    found: dict[tuple[int, int, int], tuple[Change, Path]] = {}
+    for file in files:
+        for change in _from_plan(file, model):
+            before, other = found.setdefault(change.place, (change, file))
+            if before.scale != change.scale:
+                where = ".".join(map(str, change.place))
+                what = f"vector {where} is scaled by {change.scale:g}, and by {before.scale:g}"
+                raise InputError(f"{what} in {other}", file, "keep one row for it")
+    return [change for change, _ in found.values()]
+
+
+def _from_plan(file: Path, model: Model) -> list[Change]:
     from sithctl.artifacts.plans import read_plan
     from sithctl.stages.edit import check_plan
     from sithctl.views.console import output
@@ -210,34 +236,28 @@ def _from_plan(file: Path | None, model: Model) -> list[Change]:
     return list(plan.changes)
 
 
-def _from_scores(given: dict[str, Any]) -> list[Change]:
+def _from_scores(given: dict[str, Any], model: Model) -> list[Change]:
     if given["scores"] is None:
         return []
-    from sithctl.artifacts.scores import read_scores
+    from sithctl.artifacts.scores import read_judged
+    from sithctl.stages.edit import check_origin
     from sithctl.stages.planning import by_scores, parse_map
 
-    return by_scores(read_scores(given["scores"]), parse_map(given["map_"]))
+    scores, judged = read_judged(given["scores"])
+    changes = by_scores(scores, parse_map(given["map_"]))
+    if judged is not None:
+        layers = sorted({change.layer for change in changes})
+        check_origin(model, judged, layers, "the scores were")
+    return changes
 
 
 def _from_codes(given: dict[str, Any], model: Model, codes: Codes) -> list[Change]:
-    from sithctl.stages.relevance import by_task, by_words
-    from sithctl.stages.similarity import phrases_in
+    from sithctl.stages.relevance import by_task
 
-    changes: list[Change] = []
-    ways = (("suppress", SUPPRESS), ("amplify", AMPLIFY))
     if not any(given[name] for name in ("suppress", "amplify", "task")):
-        return changes
+        return []
     encode = _text_tower(given["model"])
-    for name, usual in ways:
-        if given[name]:
-            changes += by_words(
-                codes,
-                phrases_in(given[name]),
-                usual if given["factor"] is None else given["factor"],
-                encode=encode,
-                threshold=given["threshold"],
-                max_vectors=given["max_vectors"],
-            )
+    changes = from_words(given, codes, encode)
     if given["task"] is not None:
         if encode is None:
             raise InputError("not supported: --task without a text tower", model.name, "--suppress")

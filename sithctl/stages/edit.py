@@ -6,6 +6,7 @@ has the same tensor names, shapes and types, and loads in the library that it ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ class LayerEdit(Brief):
         reader: (heads, width, head_dim), A, which stays.
         writer: (heads, head_dim, width), B' in exact arithmetic, folded as B is.
         touched: share of the layer's value-output energy Σσ² that its changed vectors had.
+        moved: energy of what the edit takes or adds, Σ(1 − α)²σ², as a share of the same.
     """
 
     before: Tensor
@@ -46,6 +48,7 @@ class LayerEdit(Brief):
     reader: Tensor
     writer: Tensor
     touched: float
+    moved: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,8 +147,10 @@ def layer_edit(spectrum: Spectrum, new: Tensor) -> LayerEdit:
     squares = spectrum.sigma.square()
     whole = float(squares.sum())
     touched = float(squares[moved].sum()) / whole if whole else 0.0
+    difference = squares * (new - right).square().sum(-1)
+    share = float(difference.sum()) / whole if whole else 0.0
     wanted = svd_of(spectrum.factors.reader, after)[1]
-    return LayerEdit(spectrum.sigma, wanted, spectrum.factors.reader, after, touched)
+    return LayerEdit(spectrum.sigma, wanted, spectrum.factors.reader, after, touched, share)
 
 
 @dataclass(frozen=True)
@@ -210,23 +215,29 @@ def check_plan(model: Model, plan: Plan) -> None:
     for change in plan.changes:
         _check_change(model, change)
     if plan.model is not None:
-        for layer in plan.layers:
-            _check_layer(model, plan.model, layer)
+        check_origin(model, plan.model, plan.layers, "the plan was")
 
 
-def _check_layer(model: Model, made_for: Identity, layer: int) -> None:
-    """By the layer's digest, or where a row was added by hand by the feature space."""
-    known = made_for.layers.get(layer)
-    if known is None:
-        fits = made_for.space in (None, model.space)
-    else:
-        fits = known == layer_digest(model.layer(layer), model.heads)
-    if not fits:
-        raise InputError(
-            f"the plan was made for other weights (layer {layer} of {made_for.name})",
-            model.name,
-            "apply it to the model it was made for, or make it again",
-        )
+def check_origin(model: Model, made_for: Identity, layers: Sequence[int], what: str) -> None:
+    """Refuse what was made for other weights: by each layer's digest, or where it has none, as for
+    a row added by hand, by the feature space.
+
+    Args:
+        what: named in the error: ``the plan was``.
+    """
+    for layer in layers:
+        known = made_for.layers.get(layer)
+        if known is None:
+            fits = made_for.space in (None, model.space)
+        else:
+            here = layer < model.layers
+            fits = here and known == layer_digest(model.layer(layer), model.heads)
+        if not fits:
+            raise InputError(
+                f"{what} made for other weights (layer {layer} of {made_for.name})",
+                model.name,
+                "apply it to the model it was made for, or make it again",
+            )
 
 
 def _check_change(model: Model, change: Change) -> None:

@@ -56,6 +56,9 @@ def by_words(
         threshold: the least similarity.
         max_vectors: so many at most, the most similar.
 
+    Returns:
+        A change for each, the most similar first.
+
     Raises:
         InputError: no caption names a phrase, or no explanation reaches the threshold.
     """

@@ -23,6 +23,7 @@ from sithctl.views.text import printable
 Poles = Callable[[tuple[int, int, int]], Sequence[Explanation]]
 SHOWN = 3  # concepts of each pole
 ROWS = 200  # of a README's table
+MUCH = 0.25  # of a layer's energy, beyond which an edit changes more than what it is about
 
 
 def preview(edit: Edit, model: str, poles: Poles | None) -> RenderableType:
@@ -41,9 +42,21 @@ def preview(edit: Edit, model: str, poles: Poles | None) -> RenderableType:
         if poles is not None:
             cells.append(_both(poles(change.place)))
         table.add_row(*cells, Text(printable(change.why), style="dim"))
-    shares = [f"layer {n}: {e.touched:.1%}" for n, e in sorted(edit.layers.items())]
-    touched = Text(f"of the value-output energy: {', '.join(shares)}", style="dim")
+    touched = Text(f"of the value-output energy: {_shares(edit)}", style="dim")
     return Group(title, table, touched)
+
+
+def _shares(edit: Edit) -> str:
+    return ", ".join(f"layer {n}: {e.touched:.1%}" for n, e in sorted(edit.layers.items()))
+
+
+def large(edit: Edit) -> str:
+    """A line where the edit is no small one any more, or nothing."""
+    much = [(n, e.moved) for n, e in sorted(edit.layers.items()) if e.moved > MUCH]
+    if not much or not edit.plan.changes:  # a reconstruction puts all in another place
+        return ""
+    shares = ", ".join(f"{share:.0%} of layer {n}'s" for n, share in much)
+    return f"note: a large edit: it changes {shares} value-output energy"
 
 
 def _both(explanations: Sequence[Explanation]) -> Text:
@@ -86,7 +99,6 @@ def readme(
     """The text that stands above the original's README."""
     of = "" if tower == "vision" else f" of its {tower} tower"
     options = "" if tower == "vision" else f" --tower {tower}"
-    shares = ", ".join(f"layer {n} {e.touched:.1%}" for n, e in sorted(edit.layers.items()))
     lines = [
         OURS[0],
         f"# {_markdown(model)}, edited",
@@ -95,7 +107,7 @@ def readme(
         "Only output projections of attention heads are changed; names, shapes and types of all",
         "tensors are the original's, and it loads as the original does.",
         "",
-        f"Share of the value-output energy touched: {shares}.",
+        f"Share of the value-output energy touched: {_shares(edit)}.",
         f"Read back after writing ({verified['dtype']}): singular values are "
         f"{verified['sigma']:.1e} off, relative to each head's largest.",
         "",
@@ -147,14 +159,14 @@ def _markdown(text: str) -> str:
     return " ".join(safe.split())
 
 
-def summary(edit: Edit, verified: Verified) -> str:
-    """A line for after the writing."""
+def summary(edit: Edit, verified: Verified | None) -> str:
+    """A line for after the writing; ``verified`` is what was read back of a model."""
     vectors = len(edit.plan.changes)
     what = f"{vectors} singular values scaled" if vectors else "vectors reconstructed"
+    what += f", of the value-output energy {_shares(edit)}"
+    if verified is None:
+        return what
     rounding = ""
     if verified.dtype != "float32":
         rounding = f" (rounding to {verified.dtype} may make {verified.bound:.1e})"
-    return (
-        f"{what} in layers {', '.join(map(str, sorted(edit.layers)))}; read back: σ off by "
-        f"{verified.sigma:.1e} of each head's largest{rounding}"
-    )
+    return f"{what}; read back: σ off by {verified.sigma:.1e} of each head's largest{rounding}"
