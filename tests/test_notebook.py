@@ -292,6 +292,17 @@ def test_what_cannot_be_loaded_is_told_in_a_line(things: dict[str, Any], tmp_pat
         assert "\n" not in str(caught.value), name
 
 
+def test_a_name_is_no_list_of_concepts_but_a_source_of_images(pictures: Path) -> None:
+    for given in ("words.txt", Path("words.txt")):
+        with pytest.raises(InputError, match=r"a text where a list of concepts.*splitlines"):
+            sithctl.encode_pool(given)  # type: ignore[arg-type]
+    by_name, by_path = sithctl.mean(str(pictures)), sithctl.mean(pictures)
+    assert by_name.count > 0
+    assert by_name.digest == by_path.digest
+    with pytest.raises(InputError, match="no such folder"):
+        sithctl.mean("no-such")
+
+
 def test_overloads_of_evaluate_are_the_tasks_own_parameters() -> None:
     told = {}
     for overload in get_overloads(evaluate):
