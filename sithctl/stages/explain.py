@@ -12,6 +12,7 @@ from sithctl.kinds import Codes, LayerCodes
 from sithctl.kinds.codes import GRADES, REASONS
 from sithctl.kinds.explanations import Explanation, Explanations, Fidelity, WeightedConcept
 from sithctl.stages.layers import ANOTHER_MODEL, parse_selection
+from sithctl.stages.takes import check_taken
 
 __all__ = ["Explanation", "Explanations", "Fidelity", "WeightedConcept", "explain"]
 
@@ -47,6 +48,7 @@ def explain(
       <5.0.0+ σ 0.554: 'ocean' 0.68, 'ring' 0.63, 'box' 0.31, 'crimson' 0.26>
       <5.0.0- σ 0.554: 'crimson' 0.47, 'box' 0.40, 'snow' 0.10, 'ring' 0.05>
     """
+    check_taken("explain", Codes, codes)
     if min_grade is not None:
         check_graded(codes.graded, codes.model.name)
     found = _explanations(codes, _text(layer), _text(head), _text(sv), top)
