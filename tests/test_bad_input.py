@@ -201,3 +201,18 @@ def test_a_file_that_the_library_would_not_load(refuse, tmp_path: Path, tiny_cli
 def test_outputs(refuse, files: Path, tmp_path: Path) -> None:
     refuse("svd", files / "heads", "-o", tmp_path, words=("output is a folder",))
     refuse("svd", files / "heads", "-o", "no/where", words=("folder does not exist", "no"))
+
+
+def test_what_is_for_another_stage_is_told_what_it_is_for(
+    refuse, files: Path, tmp_path: Path, pictures: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("rouge\nœuvre\n")
+    make = "`sithctl mean {} --model {} -o mean.h5`, then give --mean mean.h5"
+    for images in (pictures, "scenes:images"):
+        refuse("explain", "--mean", images, words=(make.format(images, "scenes"),))
+        spectra = ("decompose", files / "spectra", "--mean", images)
+        refuse(*spectra, words=(make.format(images, "MODEL"),))
+    refuse("explain", "--mean", "none.h5", words=("no such mean", "none.h5"))
+    encode = "`sithctl encode-pool words.txt -o pool.h5`"
+    refuse("decompose", files / "spectra", "--pool", "words.txt", words=("a text", encode))
+    refuse("svd", "words.txt", words=("a text", "heads", encode))
