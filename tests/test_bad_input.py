@@ -216,3 +216,4 @@ def test_what_is_for_another_stage_is_told_what_it_is_for(
     encode = "`sithctl encode-pool words.txt -o pool.h5`"
     refuse("decompose", files / "spectra", "--pool", "words.txt", words=("a text", encode))
     refuse("svd", "words.txt", words=("a text", "heads", encode))
+    refuse("mean", "words.txt", "--model", "scenes", words=("a text, not images: words.txt",))
