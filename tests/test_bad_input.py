@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from sithctl.artifacts import save
 from sithctl.kinds import Mean, Pool
 from sithctl.models import load_encoder, open_model
+from sithctl.models.locate import locate
 from sithctl.stages.fold import fold
 from sithctl.stages.mean import ready_mean
 from sithctl.stages.pool import encode_pool
@@ -144,6 +145,27 @@ def test_checkpoints(refuse, tmp_path: Path, small_clip: Path) -> None:
     refuse("fold", folder, "-o", "heads", words=("not JSON", "open_clip_config.json"))
     refuse("fold", tmp_path, "-o", "heads", words=("not a model directory",))
     refuse("fold", "nonsense", "-o", "heads", words=("no such model", "nonsense"))
+
+
+def test_weights_under_a_name_of_ones_own(refuse, tmp_path: Path, tiny_open_clip: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_open_clip, folder)
+    lone = folder / "epoch_9.safetensors"
+    (folder / "open_clip_model.safetensors").rename(lone)
+    rename = "rename epoch_9.safetensors to open_clip_model.safetensors"
+    refuse("fold", folder, "-o", "heads", words=("no weights", rename))
+    bare = tmp_path / "epoch_9.safetensors"
+    lone.rename(bare)
+    wanted = "beside its open_clip_config.json as open_clip_model.safetensors, or its config.json"
+    refuse("encode-pool", "scenes", "--model", bare, words=("no library to run it", wanted))
+    refuse("fold", "open_clip:/no/dir", words=("not a model directory", "/no/dir"))
+
+
+def test_a_folder_as_open_clip_spells_it(small_clip: Path) -> None:
+    for prefix in ("open_clip:", "local-dir:", "open_clip:local-dir:"):
+        found = locate(f"{prefix}{small_clip}")
+        assert (found.name, found.library) == (small_clip.name, "open_clip")
+        assert found.weights.parent == small_clip
 
 
 def test_pools_with_nan_or_too_few_concepts(refuse, files: Path, tmp_path: Path) -> None:
