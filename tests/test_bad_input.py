@@ -226,7 +226,7 @@ def test_outputs(refuse, files: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_for_another_stage_is_told_what_it_is_for(
-    refuse, files: Path, tmp_path: Path, pictures: Path
+    refuse, files: Path, tmp_path: Path, pictures: Path, tiny_clip: Path
 ) -> None:
     (tmp_path / "words.txt").write_text("rouge\nœuvre\n")
     make = "`sithctl mean {} --model {} -o mean.h5`, then give --mean mean.h5"
@@ -238,4 +238,7 @@ def test_what_is_for_another_stage_is_told_what_it_is_for(
     encode = "`sithctl encode-pool words.txt -o pool.h5`"
     refuse("decompose", files / "spectra", "--pool", "words.txt", words=("a text", encode))
     refuse("svd", "words.txt", words=("a text", "heads", encode))
+    for words in (("explain",), ("find", "red")):
+        for model in ("scenes", tiny_clip):
+            refuse(*words, model, words=("a model, where codes", f"give it as --model {model}"))
     refuse("mean", "words.txt", "--model", "scenes", words=("a text, not images: words.txt",))
