@@ -60,9 +60,11 @@ def refuse(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_layer_out_of_range(refuse, files: Path) -> None:
-    words = ("no layer 23", "scenes", "layers 0–5", "explain --model NAME")
+    words = ("no layer 23", "scenes", "it has layers 0–5")
     refuse("explain", "--layer", 23, words=words)
     refuse("fold", "scenes", "--layers", "20-23", words=("no layer 20", "layers 0–5"))
+    refuse("explain", "--layers", 23, words=words)
+    refuse("fold", "scenes", "--layer", 20, words=("no layer 20",))
     refuse(
         "decompose", files / "spectra", "--layers", 2, "--pool", files / "pool", words=("layer 2",)
     )
