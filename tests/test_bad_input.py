@@ -86,7 +86,7 @@ def test_pool_of_another_model(refuse, files: Path) -> None:
 
 
 def test_a_text_pool_without_a_mean(refuse, files: Path) -> None:
-    words = ("needs the mean", "tiny-clip", "--mean FILE", "--mean none")
+    words = ("needs the mean", "tiny-clip", "--mean FILE", "--mean none", 'in Python mean="none"')
     refuse("decompose", files / "other-spectra", "--pool", files / "other-pool", words=words)
 
 
