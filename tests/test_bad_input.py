@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from sithctl.artifacts import save
 from sithctl.kinds import Mean, Pool
 from sithctl.models import load_encoder, open_model
+from sithctl.models.locate import locate
 from sithctl.stages.fold import fold
 from sithctl.stages.mean import ready_mean
 from sithctl.stages.pool import encode_pool
@@ -59,9 +60,11 @@ def refuse(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_layer_out_of_range(refuse, files: Path) -> None:
-    words = ("no layer 23", "scenes", "layers 0–5", "explain --model NAME")
+    words = ("no layer 23", "scenes", "it has layers 0–5")
     refuse("explain", "--layer", 23, words=words)
     refuse("fold", "scenes", "--layers", "20-23", words=("no layer 20", "layers 0–5"))
+    refuse("explain", "--layers", 23, words=words)
+    refuse("fold", "scenes", "--layer", 20, words=("no layer 20",))
     refuse(
         "decompose", files / "spectra", "--layers", 2, "--pool", files / "pool", words=("layer 2",)
     )
@@ -83,7 +86,7 @@ def test_pool_of_another_model(refuse, files: Path) -> None:
 
 
 def test_a_text_pool_without_a_mean(refuse, files: Path) -> None:
-    words = ("needs the mean", "tiny-clip", "--mean FILE", "--mean none")
+    words = ("needs the mean", "tiny-clip", "--mean FILE", "--mean none", 'in Python mean="none"')
     refuse("decompose", files / "other-spectra", "--pool", files / "other-pool", words=words)
 
 
@@ -146,6 +149,27 @@ def test_checkpoints(refuse, tmp_path: Path, small_clip: Path) -> None:
     refuse("fold", "nonsense", "-o", "heads", words=("no such model", "nonsense"))
 
 
+def test_weights_under_a_name_of_ones_own(refuse, tmp_path: Path, tiny_open_clip: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_open_clip, folder)
+    lone = folder / "epoch_9.safetensors"
+    (folder / "open_clip_model.safetensors").rename(lone)
+    rename = "rename epoch_9.safetensors to open_clip_model.safetensors"
+    refuse("fold", folder, "-o", "heads", words=("no weights", rename))
+    bare = tmp_path / "epoch_9.safetensors"
+    lone.rename(bare)
+    wanted = "beside its open_clip_config.json as open_clip_model.safetensors, or its config.json"
+    refuse("encode-pool", "scenes", "--model", bare, words=("no library to run it", wanted))
+    refuse("fold", "open_clip:/no/dir", words=("not a model directory", "/no/dir"))
+
+
+def test_a_folder_as_open_clip_spells_it(small_clip: Path) -> None:
+    for prefix in ("open_clip:", "local-dir:", "open_clip:local-dir:"):
+        found = locate(f"{prefix}{small_clip}")
+        assert (found.name, found.library) == (small_clip.name, "open_clip")
+        assert found.weights.parent == small_clip
+
+
 def test_pools_with_nan_or_too_few_concepts(refuse, files: Path, tmp_path: Path) -> None:
     pool = encode_pool(WORDS, load_encoder("scenes"))
     broken = pool.embeddings.copy()
@@ -201,3 +225,22 @@ def test_a_file_that_the_library_would_not_load(refuse, tmp_path: Path, tiny_cli
 def test_outputs(refuse, files: Path, tmp_path: Path) -> None:
     refuse("svd", files / "heads", "-o", tmp_path, words=("output is a folder",))
     refuse("svd", files / "heads", "-o", "no/where", words=("folder does not exist", "no"))
+
+
+def test_what_is_for_another_stage_is_told_what_it_is_for(
+    refuse, files: Path, tmp_path: Path, pictures: Path, tiny_clip: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("rouge\nœuvre\n")
+    make = "`sithctl mean {} --model {} -o mean.h5`, then give --mean mean.h5"
+    for images in (pictures, "scenes:images"):
+        refuse("explain", "--mean", images, words=(make.format(images, "scenes"),))
+        spectra = ("decompose", files / "spectra", "--mean", images)
+        refuse(*spectra, words=(make.format(images, "MODEL"),))
+    refuse("explain", "--mean", "none.h5", words=("no such mean", "none.h5"))
+    encode = "`sithctl encode-pool words.txt -o pool.h5`"
+    refuse("decompose", files / "spectra", "--pool", "words.txt", words=("a text", encode))
+    refuse("svd", "words.txt", words=("a text", "heads", encode))
+    for words in (("explain",), ("find", "red")):
+        for model in ("scenes", tiny_clip):
+            refuse(*words, model, words=("a model, where codes", f"give it as --model {model}"))
+    refuse("mean", "words.txt", "--model", "scenes", words=("a text, not images: words.txt",))

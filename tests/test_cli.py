@@ -274,6 +274,7 @@ def test_usage_errors(run: Run, shell: Shell, chain: Path) -> None:
     assert wrong.stderr.decode().startswith("sithctl svd: ")
     assert len(wrong.stderr.splitlines()) == 1
     assert shell("sithctl nonsense").returncode == 2
+    assert b"Did you mean 'explain'?" in shell("sithctl explian").stderr
     assert run("explain", chain / "codes.h5", "--layer", "five").exit_code == 2
     assert run("mean").exit_code == 2
     assert run("encode-pool", "--concepts", "x").exit_code == 2

@@ -292,6 +292,34 @@ def test_what_cannot_be_loaded_is_told_in_a_line(things: dict[str, Any], tmp_pat
         assert "\n" not in str(caught.value), name
 
 
+def test_a_name_is_no_list_of_concepts_but_a_source_of_images(pictures: Path) -> None:
+    for given in ("words.txt", Path("words.txt")):
+        with pytest.raises(InputError, match=r"a text where a list of concepts.*splitlines"):
+            sithctl.encode_pool(given)  # type: ignore[arg-type]
+    by_name, by_path = sithctl.mean(str(pictures)), sithctl.mean(pictures)
+    assert by_name.count > 0
+    assert by_name.digest == by_path.digest
+    with pytest.raises(InputError, match="no such folder"):
+        sithctl.mean("no-such")
+
+
+def test_what_a_stage_cannot_take_is_told_at_its_door(things: dict[str, Any]) -> None:
+    heads, spectra, pool, codes = (things[n] for n in ("heads", "spectra", "pool", "codes"))
+    stages: Any = sithctl
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (lambda: stages.svd("scenes"), "svd takes heads, from fold: not str"),
+        (lambda: stages.svd(heads, minus="scenes"), "svd takes heads, from fold: not str"),
+        (lambda: stages.decompose(heads, pool), "decompose takes spectra, from svd: not heads"),
+        (lambda: stages.decompose(spectra, ["red"]), "decompose takes pool, from encode_pool"),
+        (lambda: stages.decompose(spectra, pool, "pics"), "decompose takes mean, from mean"),
+        (lambda: stages.find("red", codes), "find takes codes, from decompose: not str"),
+        (lambda: stages.explain(spectra), "explain takes codes, from decompose: not spectra"),
+    ]
+    for call, what in wrong:
+        with pytest.raises(InputError, match=what):
+            call()
+
+
 def test_overloads_of_evaluate_are_the_tasks_own_parameters() -> None:
     told = {}
     for overload in get_overloads(evaluate):

@@ -13,6 +13,7 @@ import torch
 from conftest import Run, Shell
 from PIL import Image
 
+import sithctl
 from tests.zoo import ZOO
 
 README = Path(__file__).parent.parent / "README.md"
@@ -53,6 +54,7 @@ def stand_ins(
     return {
         "openai/clip-vit-large-patch14": str(tiny_clip),
         "open_clip:ViT-L-14/laion2b_s32b_b82k": str(tiny_open_clip),
+        "my-open-clip/": str(tiny_open_clip),
         "facebook/dinov2-base": str(dinov2),
         "timm:vit_base_patch16_224.augreg_in1k": str(timm.folder),
         "recap-coco --model": "scenes:images --model",
@@ -127,7 +129,23 @@ def test_the_pipe_of_the_readme_in_a_shell(shell: Shell) -> None:
     assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+(MINE,) = (b for b in blocks("python") if "photos/" in b)
+
+
+def test_a_model_of_yours_in_a_notebook(
+    stand_ins: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {name: getattr(sithctl, name) for name in sithctl.__all__} | {"words": ["red"] * 5}
+    block = MINE.replace("20-23", "4")
+    for name, stand_in in stand_ins.items():
+        block = block.replace(name, stand_in)
+    exec(compile(block, "README.md", "exec"), names)
+    assert list(names["codes"].layers) == [4]
+    assert names["mu"].count == 12
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("python") if b != MINE])
 def test_python_of_the_readme(block: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block, "README.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()

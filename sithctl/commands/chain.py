@@ -13,6 +13,7 @@ from typing import Any
 from sithctl.artifacts.cache import cached, file_digest, folder, key
 from sithctl.artifacts.containers import HDF5_MAGIC
 from sithctl.artifacts.store import load
+from sithctl.commands.instead import refuse_images
 from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
 from sithctl.kinds.base import digest_of
@@ -88,7 +89,7 @@ class Chain:
 
     def _recipe(self, layer: int) -> dict[str, Any]:
         pool = _bundled_files(self.model) if self.pool is None else [_file(self.pool)]
-        mean = MEAN if self.mean is None else None if self.mean == "none" else _file(self.mean)
+        mean = MEAN if self.mean is None else None if self.mean == "none" else self._mean_file()
         return {
             "model": self._model_digest(),
             "tower": self.tower,
@@ -97,6 +98,14 @@ class Chain:
             "options": self.options.document(),
             "layer": layer,
         }
+
+    def _mean_file(self) -> Path:
+        path = Path(str(self.mean))
+        if not path.is_file():
+            refuse_images(str(self.mean), self.model)
+            todo = "check the path, or make it with `sithctl mean IMAGES -o mean.h5`"
+            raise InputError("no such mean", path, todo)
+        return path
 
     def _make(self, layers: list[int]) -> Codes:
         from sithctl.commands.decompose import load_mean

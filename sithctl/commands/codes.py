@@ -9,6 +9,7 @@ import typer
 
 from sithctl.commands import completion
 from sithctl.commands.common import is_given, stdin_has_data
+from sithctl.commands.instead import refuse_model
 from sithctl.commands.options import named_model
 from sithctl.errors import UsageError
 
@@ -90,6 +91,7 @@ def load_codes(source: str) -> Codes:
     from sithctl.artifacts import load
     from sithctl.kinds import Codes
 
+    refuse_model(source)
     return load(source, Codes)
 
 

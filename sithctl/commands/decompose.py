@@ -9,6 +9,7 @@ import typer
 
 from sithctl.commands import completion, ranks
 from sithctl.commands.common import command, is_given, source_or_pipe
+from sithctl.commands.instead import refuse_images, refuse_text
 from sithctl.commands.options import (
     CodeBatchOpt,
     CoherenceOpt,
@@ -242,6 +243,7 @@ def load_mean(mean: str | None) -> Mean | Literal["none"] | None:
 
     if mean is None or mean == "none":
         return mean  # type: ignore[return-value]
+    refuse_images(mean)
     return load(mean, Mean)
 
 
@@ -259,6 +261,7 @@ def load_pool(pool: str | None, spectra: Spectra | Codes, *, stored: bool = Fals
     from sithctl.models.locate import BUNDLED
 
     if pool is not None:
+        refuse_text(pool, "a pool was")
         return load(pool, Pool, stored=STORED if stored else ())
     name = spectra.model.name
     if name not in BUNDLED or open_model(name).space != spectra.model.space:

@@ -21,6 +21,7 @@ from sithctl.commands.image_options import (
     open_source,
     refuse_options,
 )
+from sithctl.commands.instead import is_text
 from sithctl.commands.options import (
     DeviceOpt,
     DtypeOpt,
@@ -34,7 +35,7 @@ from sithctl.commands.options import (
     ShardOpt,
     named_model,
 )
-from sithctl.errors import UsageError
+from sithctl.errors import InputError, UsageError
 
 SourceArg = Annotated[
     str | None,
@@ -102,6 +103,8 @@ def mean(
 
     named = source_or_pipe(source, context)
     ranks.refuse_pipe(named)
+    if named != "-" and is_text(Path(named)):
+        raise InputError("a text, not images", named, "give a folder of images, or a data set")
     if named == "-" or (Path(named).is_file() and not is_images(named)):
         refuse_options(context, (*WANTED, *FORWARD, "model"), named, "a pool, encoded already")
         check_target(output, force)

@@ -84,13 +84,16 @@ LayersOpt = Annotated[
     str | None,
     typer.Option(
         "--layers",
+        "--layer",
         help="Layers, from 0: 5, 20-23, 20,22 or -4- (the last four).",
         autocompletion=completion.layers,
     ),
 ]
 LayerOpt = Annotated[
     str | None,
-    typer.Option("--layer", "-l", help="Layers: 5, 4-5, -1.", autocompletion=completion.layers),
+    typer.Option(
+        "--layer", "-l", "--layers", help="Layers: 5, 4-5, -1.", autocompletion=completion.layers
+    ),
 ]
 HeadOpt = Annotated[
     str | None, typer.Option("--head", help="Heads: 2, 0-3, -1.", autocompletion=completion.heads)

@@ -90,6 +90,8 @@ class Registry(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, by its module."""
+        if args and args[0] not in COMMANDS:  # Typer looks here for what was meant
+            self.commands = {known: self.get_command(ctx, known) for known in COMMANDS}
         name, stub, rest = super().resolve_command(ctx, args)
         return name, stub and load(str(name)), rest
 

@@ -8,6 +8,7 @@ import typer
 
 from sithctl.commands import completion
 from sithctl.commands.common import command, source_or_pipe
+from sithctl.commands.instead import refuse_text
 from sithctl.commands.options import (
     DeviceOpt,
     ForceOpt,
@@ -60,5 +61,7 @@ def svd(
     from sithctl.kinds import Heads
     from sithctl.stages.svd import svd as stage
 
+    for name in filter(None, (source, minus)):
+        refuse_text(name, "heads were")
     base = load(minus, Heads) if minus else None
     write(stage(load(source, Heads), rank=rank, minus=base, device=device), output, history)

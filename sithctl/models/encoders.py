@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from sithctl.checkpoints.files import usual_name
 from sithctl.errors import InputError
 from sithctl.models.device import Memory, check_device
 from sithctl.models.locate import Named, locate, spelt
-from sithctl.models.location import Location
+from sithctl.models.location import OPEN_CLIP_CONFIG, Location
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -177,12 +178,7 @@ def load_encoder(
     name = spelt(model)
     location = locate(name)
     if location.loader is None:
-        what = (
-            "a bare checkpoint has no library to run it"
-            if location.library == "bare"
-            else f"{location.library} would load other weights than these"
-        )
-        raise InputError(what, location.weights, "put them in a model directory of their own")
+        raise _not_loaded(location)
     module, cls = KINDS[location.library]
     kind: type[Encoder] = getattr(import_module(f"sithctl.models.{module}"), cls)
     try:
@@ -199,3 +195,17 @@ def load_encoder(
         merge_adapter(encoder, open_located(location))
     encoder.source = name
     return encoder
+
+
+def _not_loaded(location: Location) -> InputError:
+    """Weights that no library would load, and where it would look for them."""
+    weights = location.weights
+    if location.library != "bare":
+        what = f"{location.library} would load other weights than these"
+        return InputError(what, weights, "put them in a model directory of their own")
+    named = {library: usual_name(weights, library) for library in ("open_clip", "transformers")}
+    todo = (
+        f"put it beside its {OPEN_CLIP_CONFIG} as {named['open_clip']}, "
+        f"or its config.json as {named['transformers']}"
+    )
+    return InputError("a bare checkpoint has no library to run it", weights, todo)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sithctl.checkpoints.files import WEIGHTS, find_weights
+from sithctl.checkpoints.files import WEIGHTS, find_weights, usual_name
 from sithctl.errors import InputError
 from sithctl.models.location import (
     ADAPTER_CONFIG,
@@ -50,6 +50,8 @@ def locate(model: Named) -> Location:
     if model.startswith("open_clip:hf-hub:"):
         name = model.removeprefix("open_clip:hf-hub:")
         return _directory(hub_folder(name, open_clip=True), model, libraries=("open_clip",))
+    if (folder := _open_clip_folder(model)) is not None:
+        return _directory(folder, folder.resolve().name, libraries=("open_clip",))
     if model.startswith("open_clip:"):
         return open_clip_model(model)
     if model.startswith("timm:"):
@@ -76,6 +78,17 @@ def locate(model: Named) -> Location:
         model,
         "give `scenes`, a model directory, open_clip:NAME/TAG, timm:NAME or a Hugging Face id",
     )
+
+
+def _open_clip_folder(model: str) -> Path | None:
+    """The folder that ``open_clip:PATH`` or OpenCLIP's own ``local-dir:PATH`` means; None for a
+    name."""
+    rest = model.removeprefix("open_clip:").removeprefix("local-dir:")
+    if rest == model:
+        return None
+    folder = Path(rest).expanduser()
+    is_path = "local-dir:" in model or rest.startswith(("/", ".", "~"))
+    return folder if is_path or (folder / OPEN_CLIP_CONFIG).is_file() else None
 
 
 LIBRARIES = {
@@ -146,11 +159,7 @@ def _directory(
     library = next((n for n in configured if own[n]), configured[0])
     found = weights or own[library]
     if found is None:
-        raise InputError(
-            f"no weights (looked for {', '.join(WEIGHTS[library])})",
-            folder,
-            "save the model there with save_pretrained",
-        )
+        raise _no_weights(folder, library)
     loads_these = own[library] is not None and found.resolve() == own[library].resolve()  # type: ignore[union-attr]
     document = read_config(folder / LIBRARIES[library])
     if library in {"open_clip", "timm"}:
@@ -162,3 +171,11 @@ def _directory(
         loader = (str(folder),)
         config = document if "model_type" in document else full_config(str(folder))
     return Location(name, library, found, loader if loads_these else None, config)
+
+
+def _no_weights(folder: Path, library: str) -> InputError:
+    todo = "save the model there with save_pretrained"
+    others = [path for path in folder.iterdir() if path.suffix in CHECKPOINTS]
+    if len(others) == 1:
+        todo = f"rename {others[0].name} to {usual_name(others[0], library)}"
+    return InputError(f"no weights (looked for {', '.join(WEIGHTS[library])})", folder, todo)

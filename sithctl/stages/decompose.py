@@ -24,6 +24,7 @@ from sithctl.stages.answer import answer
 from sithctl.stages.blocks import Wanted, counts, done_at_once, made, rows_of
 from sithctl.stages.budget import holds, working_set
 from sithctl.stages.options import Options
+from sithctl.stages.takes import check_taken
 from sithctl.stages.task import Task, pose
 
 ROWS = 1024  # vectors a block: all the work on them is lost when a run is killed
@@ -76,6 +77,10 @@ def decompose(
     >>> codes.layers[5].indices.shape
     (8, 16, 2, 2)
     """
+    check_taken("decompose", Spectra, spectra)
+    check_taken("decompose", Pool, pool)
+    if mean not in (None, "none"):
+        check_taken("decompose", Mean, mean)
     task = pose(spectra, pool, mean, layers, options or Options())
     pursuit = Pursuit(task, batch_size, device, progress, ROWS, screen, max_memory, report)
     return done_at_once(pursuit)

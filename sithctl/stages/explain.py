@@ -11,7 +11,8 @@ from sithctl.errors import InputError
 from sithctl.kinds import Codes, LayerCodes
 from sithctl.kinds.codes import GRADES, REASONS
 from sithctl.kinds.explanations import Explanation, Explanations, Fidelity, WeightedConcept
-from sithctl.stages.layers import ANOTHER_MODEL, parse_selection
+from sithctl.stages.layers import parse_selection
+from sithctl.stages.takes import check_taken
 
 __all__ = ["Explanation", "Explanations", "Fidelity", "WeightedConcept", "explain"]
 
@@ -47,6 +48,7 @@ def explain(
       <5.0.0+ σ 0.554: 'ocean' 0.68, 'ring' 0.63, 'box' 0.31, 'crimson' 0.26>
       <5.0.0- σ 0.554: 'crimson' 0.47, 'box' 0.40, 'snow' 0.10, 'ring' 0.05>
     """
+    check_taken("explain", Codes, codes)
     if min_grade is not None:
         check_graded(codes.graded, codes.model.name)
     found = _explanations(codes, _text(layer), _text(head), _text(sv), top)
@@ -85,9 +87,7 @@ def _layers(codes: Codes, layer: str | None, where: str) -> list[int]:
     have = sorted(codes.layers)
     if layer is None:
         return have
-    chosen = parse_selection(
-        layer, int(codes.architecture["layers"]), "layer", where, ANOTHER_MODEL
-    )
+    chosen = parse_selection(layer, int(codes.architecture["layers"]), "layer", where)
     for number in chosen:
         if number not in have:
             raise InputError(
@@ -101,7 +101,7 @@ def _layers(codes: Codes, layer: str | None, where: str) -> list[int]:
 def _select(text: str | None, count: int, noun: str, where: str) -> list[int]:
     if text is None:
         return list(range(count))
-    return parse_selection(text, count, noun, where, ANOTHER_MODEL if noun == "head" else "")
+    return parse_selection(text, count, noun, where)
 
 
 class _Labels:

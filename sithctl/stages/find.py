@@ -19,6 +19,7 @@ from sithctl.stages.similarity import (
     phrases_in,
     words_of,
 )
+from sithctl.stages.takes import check_taken
 
 THRESHOLD = 0.3  # the least similarity, here and for an edit
 NEAR = 0.7  # of difflib's ratio: a letter missing or two exchanged
@@ -63,6 +64,7 @@ def find(
       0.58 'crimson' <5.0.3- σ 0.378: 'crimson' 0.64, 'box' 0.33, 'ring' 0.10, 'snow' 0.03>
       0.49 'crimson' <5.0.5+ σ 0.279: 'crimson' 0.91, 'ring' 0.38, 'ocean' 0.33, 'box' 0.24>
     """
+    check_taken("find", Codes, codes)
     asked = phrases_in(phrases) if isinstance(phrases, str) else check_phrases(phrases)
     likeness = alike(codes.concepts, asked, encode) if similar else by_words(codes, asked)
     least = (THRESHOLD if similar else 0.0) if threshold is None else threshold

@@ -69,13 +69,14 @@ def _no_mean(spectra: Spectra) -> InputError:
             "an image pool needs the mean of the model's text features, for texts and images lie "
             "apart in the feature space",
             spectra.model.name,
-            "give a pool of texts, or --mean none",
+            'give a pool of texts, or --mean none (in Python mean="none")',
         )
     return InputError(
         "a text pool needs the mean of the model's image features, for texts and images lie "
         "apart in the feature space",
         spectra.model.name,
-        "make one with `sithctl mean IMAGES` and give --mean FILE, or --mean none",
+        "make one with `sithctl mean IMAGES` and give --mean FILE, or --mean none (in Python "
+        'mean="none")',
     )
 
 

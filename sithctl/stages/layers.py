@@ -50,16 +50,13 @@ def _in_range(number: int, count: int, noun: str, where: str, hint: str) -> int:
     return counted
 
 
-ANOTHER_MODEL = "sithctl explain --model NAME explains another"
-
-
 def select_layers(
     layers: str | int | Sequence[int] | None,
     count: int,
     model: str,
     *,
     last: int | None = None,
-    hint: str = ANOTHER_MODEL,
+    hint: str = "",
 ) -> list[int]:
     """Layers out of a model's ``count``: all, or its ``last`` few, when none are named."""
     if layers is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ from sithctl.stages.centring import unit_sum
 
 
 def mean(
-    images: Iterable[Image.Image] | Iterable[CaptionedImage] | Pool,
+    images: Iterable[Image.Image] | Iterable[CaptionedImage] | Pool | str | os.PathLike[str],
     model: Named | Encoder = "scenes",
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -42,7 +43,8 @@ def mean(
     explained by texts: the two lie apart (SITH, Sec. 3).
 
     Args:
-        images: pictures, with or without captions, or an image pool of the same model.
+        images: pictures, with or without captions; a source of them as the command line names it,
+            such as a folder or ``scenes:images``; or an image pool of the same model.
         model: a name or a path, or an encoder that is loaded already.
         progress: called with (images done, 0) after every batch.
 
@@ -50,7 +52,7 @@ def mean(
         The sum (features,) float64 and the count; their quotient is the mean.
 
     Raises:
-        InputError: no image could be read, or the pool is of texts.
+        InputError: no image could be read, no such source, or the pool is of texts.
 
     >>> found = mean([Image.new("RGB", (48, 48), name) for name in ("red", "blue")])
     >>> found.count, found.mean.shape
@@ -64,6 +66,10 @@ def mean(
                 "give images, or an image pool",
             )
         return mean_of_pool(images)
+    if isinstance(images, str | os.PathLike):
+        from sithctl.sources.open import open_images
+
+        images = open_images(os.fspath(images))
     encoder = load_encoder(model)
     return done_at_once(ImageMean(images, encoder, progress))
 

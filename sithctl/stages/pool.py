@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -46,7 +47,8 @@ def encode_pool(
         A pool with embeddings (M, features), un-normalised; of norm 1 at most with templates.
 
     Raises:
-        InputError: no concepts, or texts and a model without a text tower.
+        InputError: no concepts, one text instead of a list, or texts and a model without a text
+            tower.
         UsageError: a template without ``{}``.
 
     >>> pool = encode_pool(["crimson", "ocean", "ring"])
@@ -55,6 +57,9 @@ def encode_pool(
     >>> pool.embeddings.shape
     (3, 48)
     """
+    if isinstance(concepts, str | os.PathLike):  # whose characters would be taken for concepts
+        what = "a text where a list of concepts was expected"
+        raise InputError(what, concepts, "give Path(...).read_text().splitlines()")
     check_templates(templates)
     encoder = load_encoder(model)
     if _is_images(concepts):

@@ -13,6 +13,7 @@ from sithctl.errors import InputError
 from sithctl.kinds import HeadFactors, Heads, Identity, LayerSpectra, Spectra, entry
 from sithctl.models.device import check_device
 from sithctl.stages.heap import give_back
+from sithctl.stages.takes import check_taken
 
 
 def thin_svd(reader: Tensor, writer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,7 +56,7 @@ def svd(
         Spectra with left and right (heads, rank, width), singular values (heads, head_dim).
 
     Raises:
-        InputError: a rank out of range, or heads of two models that do not match.
+        InputError: no heads, a rank out of range, or heads of two models that do not match.
 
     >>> from sithctl import fold
     >>> spectra = svd(fold("scenes", 5), rank=4)
@@ -64,8 +65,10 @@ def svd(
     >>> spectra.layers[5].right.shape
     (8, 4, 128)
     """
+    check_taken("svd", Heads, heads)
     check_device(device, double=True)
     if minus is not None:
+        check_taken("svd", Heads, minus)
         check_alike(heads, minus)
     layers: dict[int, LayerSpectra] = {}
     for layer, factors in heads.layers.items():
