@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sithctl.commands.codes import CodesArg, Source, codes_asked_for
-from sithctl.commands.common import command, deliver
+from sithctl.commands.common import command, deliver, format_by_suffix
 from sithctl.commands.options import (
     CoherenceOpt,
     ForceOpt,
@@ -60,7 +60,10 @@ LeastOpt = Annotated[
 TopOpt = Annotated[
     int | None, typer.Option("--top", min=1, help="So many at most; a table has 20 unless told.")
 ]
-FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
+FormatOpt = Annotated[
+    Format,
+    typer.Option("--format", help="Table for people, others for data; else what -o's suffix says."),
+]
 
 TOP_OF_TABLE = 20
 
@@ -108,6 +111,7 @@ def find(
     from sithctl.stages.find import find as stage
     from sithctl.stages.similarity import phrases_in
 
+    format = format_by_suffix(context, Format)  # noqa: A001
     phrases = phrases_in(words)
     if output not in (None, "-"):
         check_target(output, force)
