@@ -55,8 +55,20 @@ def command(function: Callable[..., None], group: str = "") -> Callable[..., Non
     parameters = [*signature.parameters.values(), *extra]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__doc__ = _flowing(inspect.getdoc(function) or "")
     del run.__wrapped__
     return run
+
+
+def _flowing(text: str) -> str:
+    """Each paragraph on one line, for the terminal to break where it ends; a block that begins with
+    \\b stands as it is.
+
+    >>> _flowing("One\\ntwo.\\n\\nThree.")
+    'One two.\\n\\nThree.'
+    """
+    blocks = text.split("\n\n")
+    return "\n\n".join(b if b.startswith("\b") else b.replace("\n", " ") for b in blocks)
 
 
 def _guarded(stage: str, work: Callable[[], None]) -> None:
