@@ -127,7 +127,9 @@ def _grid(
 
 
 def _panel(figure: Any, axes: Any, values: Array, colours: str, shown: str) -> None:
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, aspect="auto")
+    # From 0, or a measure that hardly differs would go from white to navy. Coherence goes below.
+    low = float(np.nanmin(values, initial=0.0))
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, aspect="auto", vmin=low)
     axes.set_facecolor("#eeeeee")
     figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=8)
     if values.size > SAID:
