@@ -165,6 +165,13 @@ def test_a_table_has_the_best_twenty_and_says_so(run: Run, file: Path, codes: Co
     assert "made · red ·" in result.stdout
 
 
+def test_titles_say_the_text_tower(run: Run, codes: Codes, tmp_path: Path) -> None:
+    text = replace(codes, architecture=codes.architecture | {"tower": "text"})
+    save(text, tmp_path / "text.h5")
+    for words in (("find", "red"), ("explain",)):
+        assert "made · text tower · " in run(*words, tmp_path / "text.h5").stdout
+
+
 def test_nothing_found_is_no_failure(run: Run, file: Path) -> None:
     result = run("find", "crimsn", file)
     assert result.exit_code == 0

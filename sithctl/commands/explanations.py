@@ -113,8 +113,9 @@ def show(
 def _table(codes: Codes, rows: Sequence[Explanation], choice: Choice) -> None:
     from sithctl.views.console import output
     from sithctl.views.terminal import footnotes, tables
+    from sithctl.views.text import subject
 
-    name, width = codes.model.name or "codes", output.width
+    name, width = subject(codes), output.width
     if rows:
         output.table(tables(rows, name, width, order=choice.order, pattern=choice.pattern))
     tell_notes(footnotes(rows, *_hidden(codes, choice)), rows, choice)
@@ -152,9 +153,10 @@ def _text(
 ) -> str:
     from sithctl.views import records
     from sithctl.views.terminal import plain_text
+    from sithctl.views.text import subject
     from sithctl.views.unisith import as_unisith
 
-    name, order = codes.model.name or "codes", choice.order
+    name, order = subject(codes), choice.order
     return {
         Format.table: lambda: plain_text(rows, name, order=order),
         Format.json: lambda: records.as_json(rows, header(codes)),

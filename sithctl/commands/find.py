@@ -110,6 +110,8 @@ def find(
     from sithctl.artifacts.streams import check_target
     from sithctl.stages.find import find as stage
     from sithctl.stages.similarity import phrases_in
+    from sithctl.views import found as view
+    from sithctl.views.text import subject
 
     format = format_by_suffix(context, Format)  # noqa: A001
     phrases = phrases_in(words)
@@ -128,7 +130,8 @@ def find(
         min_grade=min_grade and min_grade.value,
     )
     header = {"model": source.codes.model.name, "phrases": phrases, "by": by}
-    _show(found, header, format, output, top)
+    title = view.title(subject(source.codes), phrases, len(found))
+    _show(found, title, header, format, output, top)
     _note_missing(source, found, phrases, similar)
 
 
@@ -147,6 +150,7 @@ def _comparing(source: Source, similar: bool, model: str | None) -> tuple[Any, s
 
 def _show(
     found: Sequence[Match],
+    title: str,
     header: dict[str, Any],
     format: Format,  # noqa: A002
     target: str | None,
@@ -155,7 +159,6 @@ def _show(
     from sithctl.views import found as view
     from sithctl.views.console import output
 
-    title = view.title(header["model"], header["phrases"], len(found))
     if format is Format.table and target in (None, "-"):
         shown = found[: top or TOP_OF_TABLE]
         if shown:

@@ -14,7 +14,7 @@ from sithctl.stages.explain import Explanation
 from sithctl.stages.summary import HeadFigures, summarise
 from sithctl.views.figures import COLOURS, GREY, as_bytes, drawing
 from sithctl.views.terminal import POLE_SIGN
-from sithctl.views.text import printable
+from sithctl.views.text import printable, subject
 
 SHOWN = 24  # vectors of a spectrum
 NAMED = 3  # concepts of a pole
@@ -51,7 +51,7 @@ def portrait(codes: Codes, rows: Sequence[Explanation], format: str) -> bytes:  
 def title(codes: Codes, rows: Sequence[Explanation]) -> str:
     """What ``portrait`` draws."""
     heads = {(e.layer, e.head) for e in rows}
-    name, first = printable(codes.model.name or "codes"), rows[0]
+    name, first = subject(codes), rows[0]
     if len(heads) > 1:
         return f"{name} · {len(heads)} heads"
     return f"{name} · layer {first.layer} · head {first.head}"
