@@ -57,8 +57,9 @@ class Chance:
         indices, nowhere = found.indices.numpy(), np.full(len(vectors), -1)
         weights = found.coefficients.numpy().astype(np.float64)
         used = np.where(indices >= 0, np.maximum(weights, 0.0), 0.0)
+        at = (nowhere, nowhere, nowhere, nowhere)
         known = (np.ones(len(vectors)), np.zeros(len(vectors), bool), figures)
-        return Explained(len(self.codes.poles), *[nowhere] * 4, indices, used, *known)
+        return Explained(len(self.codes.poles), *at, indices, used, *known)
 
     def random_vectors(self, count: int, seed: int) -> Tensor:
         """(count · poles, width) float64 residual directions, drawn as the real vectors are.
