@@ -67,12 +67,15 @@ UNTESTED = "stability is not tested, and no grade is better than B"
 
 def against_chance(trusted: Trust) -> str:
     """How often random directions get an A or a B, and whether these explanations do more often."""
-    ours, random = (float((g <= B).mean()) for g in (trusted.grades, trusted.of_random))
+    grades = (trusted.grades, trusted.of_random)
+    ours, random = (float((g <= B).mean()) for g in grades)
+    # Two standard errors of the difference: else half of all random models would be above chance.
+    error = (random * (1 - random) * sum(1 / len(g) for g in grades)) ** 0.5
     told = f"A or B: {ours:.1%} of these explanations, {random:.1%} of random directions'"
-    return f"{told} (by chance)" if ours > random else f"{told}: {NO_BETTER}"
+    return f"{told} (by chance)" if ours > random + 2 * error else f"{told}: {NO_BETTER}"
 
 
-NO_BETTER = "no more than by chance, so that no A or B here is to be trusted"
+NO_BETTER = "not clearly more than by chance, so that no A or B here is to be trusted"
 
 
 def _grades(trusted: Trust) -> Table:
