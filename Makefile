@@ -17,11 +17,16 @@ help: ## Show what make can do
 setup: $(STAMP) ## Make .venv and install everything into it
 
 $(STAMP): pyproject.toml
+	@test -e $@ || echo 'The first time installs everything into $(VENV): about two minutes.'
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sithctl needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	for s in 1 5 7; do mkdir -p $(VENV)/share/man/man$$s && \
+	  ln -sfn '$(CURDIR)'/man/*.$$s $(VENV)/share/man/man$$s || exit 1; done
+	mkdir -p $(VENV)/share/bash-completion/completions # found by PATH, as man pages are
+	ln -sfn '$(CURDIR)/completions/sithctl' $(VENV)/share/bash-completion/completions
 	touch $@
 
 demo: setup ## Explain a head of the bundled model

@@ -56,6 +56,18 @@ def test_grades_go_with_truth() -> None:
     assert min(np.bincount(grades, minlength=5)[1:]) > 30  # all four are given
 
 
+def test_random_directions_are_graded_beside_and_get_no_better_than_themselves() -> None:
+    trusted = graded()
+    assert len(trusted.of_random) == 200 * 2
+    ours, random = ((g <= 2).mean() for g in (trusted.grades, trusted.of_random))
+    assert 0 < random < min(0.25, ours)  # by the percentile alone it were a quarter
+    assert report(trusted).notes[-1].endswith("(by chance)")
+    tie = replace(trusted, grades=trusted.of_random)
+    from sithctl.evaluation.trust import against_chance
+
+    assert "not clearly more than by chance" in against_chance(tie)
+
+
 def test_a_grade_is_that_of_the_worst_sign() -> None:
     nan = np.nan
     rows = [  # empty, degenerate, overlap, percentile, poles → grade, reasons

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from test_report import made
 
 from sithctl.artifacts import save
+from sithctl.commands.common import SUFFIXES
 from sithctl.errors import UsageError
 from sithctl.kinds import Codes, Identity
 from sithctl.stages.choice import Choice, chosen, parse_pattern
@@ -181,6 +182,8 @@ def test_sides_are_stacked_where_it_is_narrow(
         ("CODES --sort name", 2, "name"),
         ("CODES --sort sigma --format html", 2, "--sort does not go with html"),
         ("CODES --beside LEFT --format csv", 2, "--format table or json"),
+        ("CODES --sort sigma -o there.html", 2, "--sort does not go with html"),
+        ("CODES --figure there.svg -o ./there.svg", 2, "--figure and -o are one file"),
         ("CODES --beside LEFT --thumbnails t", 2, "leave out --thumbnails"),
         ("- --beside -", 2, "standard input is both"),
         ("CODES --beside missing.h5", 3, "missing.h5: check the path"),
@@ -199,6 +202,27 @@ def test_errors_are_one_line(
     if said != "name":  # Typer's own, which `main` puts on one line
         assert said in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("asked", ["explain CODES --layer 4", "find star CODES"])
+def test_a_suffix_says_the_format(
+    run: Run, files: dict[str, Path], asked: str, tmp_path: Path
+) -> None:
+    words = [files["codes"] if word == "CODES" else word for word in asked.split()]
+    for suffix, format_ in SUFFIXES.items():
+        out = tmp_path / f"out{suffix}"
+        result = run(*words, "-o", out)
+        if (words[0], format_) == ("find", "html"):
+            assert result.exit_code == 2
+            assert "no html here" in result.stderr
+            continue
+        assert out.read_text() == run(*words, "--format", format_).stdout
+    told = tmp_path / "told.json"
+    run(*words, "-o", told, "--format", "csv")
+    assert told.read_text() == run(*words, "--format", "csv").stdout
+    run(*words, "-o", tmp_path / "t.txt")
+    run(*words, "-o", tmp_path / "t2.json", "--format", "table")
+    assert (tmp_path / "t.txt").read_text() == (tmp_path / "t2.json").read_text()
 
 
 def test_a_table_of_two_says_what_it_leaves_out(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from test_report import made
 
 from sithctl.artifacts import save
 from sithctl.kinds import Codes
+from sithctl.stages.choice import Choice, chosen, place
 from sithctl.stages.explain import explain
 from sithctl.stages.find import find, suggestions, unnamed
 from sithctl.stages.relevance import reaching
 from sithctl.stages.similarity import names, phrases_in
+from sithctl.views.terminal import plain_text
 
 COLOURS = ["red", "crimson", "blue", "hundred", "Red-ish", "café"]
 SHAPES = ["ring", "box", "hoop", "red ring", "thing in the sea"]
@@ -54,7 +57,10 @@ def test_every_match_and_no_other_by_brute_force(codes: Codes, words: list[str])
     }
     assert len(weights) == len(found)
     assert weights == pytest.approx(expected, abs=1e-8)
-    keys = [(-m.weight, place) for m, place in zip(found, places, strict=True)]
+    keys = [
+        (-m.weight, -(m.explanation.fidelity.feature or 0.0), -m.explanation.singular_value, place)
+        for m, place in zip(found, places, strict=True)
+    ]
     assert keys == sorted(keys)
     assert 0 < len(found) < len(rows)
 
@@ -72,6 +78,28 @@ def test_the_poles_are_found_apart_and_the_better_is_what_an_edit_goes_by(codes:
     above = {p: (r.score, r.pole, r.what) for p, r in reached.items() if r.score > 0}
     assert best == above
     assert len(above) > 20
+
+
+def test_what_an_edit_removed_is_neither_found_nor_first(codes: Codes) -> None:
+    layer = codes.layers[3]
+    sigma, energy = layer.singular_values.copy(), layer.energy.copy()
+    sigma[0, -2:], energy[0, -2:] = 1.6e-9, (1.6e-9) ** 2
+    cut = replace(layer, singular_values=sigma, energy=energy)
+    edited = replace(codes, layers=codes.layers | {3: cut})
+    gone = {(3, 0, 4), (3, 0, 5)}
+    every = {place(m.explanation) for m in find(codes, LABELS)}
+    assert gone <= every
+    found = [m.explanation for m in find(edited, LABELS)]
+    assert {place(e) for e in found} == every - gone
+    keys = [(-(e.fidelity.feature or 0.0), -e.singular_value, place(e)) for e in found]
+    assert keys == sorted(keys)  # all of weight 1
+    for order in ("sigma", "fidelity", "concept"):
+        rows = chosen(edited, Choice(order=order))
+        assert {place(e) for e in rows[-4:]} == gone
+    shown = plain_text(explain(edited, layer=3, head=0), "made")
+    assert shown.count("0† ") == 2
+    assert shown.count("† σ 0: removed") == 1
+    assert "†" not in plain_text(explain(codes), "made")
 
 
 def test_whole_words_whatever_their_case_or_spelling_of_accents() -> None:
@@ -135,6 +163,13 @@ def test_a_table_has_the_best_twenty_and_says_so(run: Run, file: Path, codes: Co
     assert len(re.findall(r"^ ?[34]\.\d\.\d", result.stdout, re.MULTILINE)) == 20
     assert f"{count - 20} of {count} are not shown: --top {count}" in result.stderr
     assert "made · red ·" in result.stdout
+
+
+def test_titles_say_the_text_tower(run: Run, codes: Codes, tmp_path: Path) -> None:
+    text = replace(codes, architecture=codes.architecture | {"tower": "text"})
+    save(text, tmp_path / "text.h5")
+    for words in (("find", "red"), ("explain",)):
+        assert "made · text tower · " in run(*words, tmp_path / "text.h5").stdout
 
 
 def test_nothing_found_is_no_failure(run: Run, file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_help_is_as_snapshotted(command: str, run: Run) -> None:
 def test_every_command_has_an_example(command: str, run: Run) -> None:
     text = " ".join(run(*command.split(), "--help").stdout.split())
     assert f"sithctl {command}" in text.partition("Example: ")[2]
+
+
+@pytest.mark.parametrize("command", ["find", "judge"])
+def test_paragraphs_are_broken_once(
+    command: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the terminal's edge alone: where the next word would not have fitted."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.strip() for line in run(command, "--help").stdout.splitlines()]
+    prose = [line for line in lines if not line.startswith(("╭", "│", "╰"))]
+    broken = [(line, after) for line, after in pairwise(prose) if line and after]
+    assert broken
+    assert all(len(f"{line} {after.split()[0]}") > 78 for line, after in broken)
 
 
 @pytest.mark.parametrize("name", ["sithctl", "_sithctl"])

@@ -18,7 +18,7 @@ from sithctl.artifacts import save
 from sithctl.kinds import Codes
 from sithctl.stages.explain import explain
 from sithctl.stages.summary import summarise
-from sithctl.views.portraits import WIDEST, portrait
+from sithctl.views.portraits import WIDEST, _map, portrait
 
 LABELS = [SCRIPT, CONTROL, "$x^2$ & more", "红色圆圈", "שלום", *(f"word {i}" for i in range(25))]
 
@@ -69,6 +69,15 @@ def test_a_map_says_the_figures_of_heads(codes: Codes) -> None:
         assert f"{figures.share:.0%}" in said
         assert f"{figures.fidelity:.2f}" in said
         assert f"{figures.coherence:.2f}" in said
+
+
+def test_colours_of_a_map_begin_at_nothing(codes: Codes) -> None:
+    """Heads that hardly differ look alike: no noise from white to navy."""
+    panels = [axes.images[0] for axes in _map(codes, explain(codes)).axes if axes.images]
+    assert len(panels) == 3
+    for image in panels:
+        values = image.get_array()
+        assert image.get_clim() == pytest.approx((min(0.0, values.min()), values.max()))
 
 
 def test_a_map_is_no_wider_than_a_page(codes: Codes) -> None:

@@ -19,6 +19,7 @@ from conftest import Run
 from sithctl.artifacts import save
 from sithctl.kinds import Blobs, Codes, Concepts, Identity, LayerCodes, Readout, Step
 from sithctl.stages.explain import explain
+from sithctl.stages.find import find
 from sithctl.stages.summary import coherence, shared_layers, summarise, total_energy
 from sithctl.views.report import Shown, document, page
 
@@ -415,6 +416,14 @@ def test_search_finds_words_across_the_model(browser: Browser, write: Write) -> 
     browser.wait("![...document.querySelectorAll('#results mark')].some((m) => m.innerText === '')")
     assert set(browser.texts("#results .label > bdi:first-child")) <= wanted - {"reddish sky"}
     assert {text.lower() for text in browser.texts("#results mark")} == {"red", "crimson"}
+    weights = {
+        f"layer {e.layer} · head {e.head} · sv {e.sv} {e.pole.replace('-', '−')}": m.weight
+        for m in find(codes, ["red", "crimson"])
+        for e in (m.explanation,)
+    }
+    ranked = [weights.pop(where) for where in browser.texts("#results .where a")]
+    assert not weights
+    assert ranked == pytest.approx(sorted(ranked, reverse=True), abs=1e-3)
     browser.click("#results a")
     browser.wait("document.activeElement.matches('#vectors > li.wanted')")
     assert set(browser.texts("#vectors > li.wanted mark")) & {"red", "crimson"}

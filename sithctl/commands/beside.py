@@ -31,11 +31,12 @@ def show_beside(
     from sithctl.stages.beside import beside
     from sithctl.views import beside as view
     from sithctl.views.console import output
+    from sithctl.views.text import subject
 
     path, codes = other
     few = usual(source.codes, choice, format)
     pairs = beside(source.codes, codes, few, path)
-    both, name = view.sides((source.file, path), (source.codes, codes)), codes.model.name or "codes"
+    both, name = view.sides((source.file, path), (source.codes, codes)), subject(codes)
     if format is Format.json:
         deliver(view.as_json(pairs, both, codes.model.name), target)
         return

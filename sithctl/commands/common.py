@@ -8,8 +8,10 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +19,7 @@ from sithctl.commands import ranks
 from sithctl.errors import SithctlError, UsageError
 from sithctl.views.console import output
 
+Chosen = TypeVar("Chosen", bound=StrEnum)
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 
@@ -52,8 +55,20 @@ def command(function: Callable[..., None], group: str = "") -> Callable[..., Non
     parameters = [*signature.parameters.values(), *extra]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__doc__ = _flowing(inspect.getdoc(function) or "")
     del run.__wrapped__
     return run
+
+
+def _flowing(text: str) -> str:
+    """Each paragraph on one line, for the terminal to break where it ends; a block that begins with
+    \\b stands as it is.
+
+    >>> _flowing("One\\ntwo.\\n\\nThree.")
+    'One two.\\n\\nThree.'
+    """
+    blocks = text.split("\n\n")
+    return "\n\n".join(b if b.startswith("\b") else b.replace("\n", " ") for b in blocks)
 
 
 def _guarded(stage: str, work: Callable[[], None]) -> None:
@@ -90,6 +105,32 @@ def is_given(context: typer.Context, parameter: str) -> bool:
     """Whether the user named an option, rather than its default standing."""
     source = context.get_parameter_source(parameter)
     return source is not None and source.name == "COMMANDLINE"
+
+
+SUFFIXES = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".md": "markdown",
+    ".html": "html",
+}
+
+
+def format_by_suffix(context: typer.Context, formats: type[Chosen]) -> Chosen:
+    """``--format``, or what the suffix of ``-o`` says where it was not given.
+
+    Raises:
+        UsageError: the suffix is of a format that the command does not have.
+    """
+    chosen, target = context.params["format"], context.params["output"]
+    named = SUFFIXES.get(Path(target or "").suffix.lower())
+    if named is None or is_given(context, "format"):
+        return formats(chosen)
+    if named not in list(formats):
+        raise UsageError(f"no {named} here", target, f"--format {' or '.join(formats)}")
+    context.params["format"] = formats(named)
+    return formats(named)
 
 
 def stdin_has_data() -> bool:

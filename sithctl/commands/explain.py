@@ -11,7 +11,7 @@ import typer
 from sithctl.commands import completion
 from sithctl.commands.beside import show_beside
 from sithctl.commands.codes import CodesArg, codes_asked_for, load_codes
-from sithctl.commands.common import command
+from sithctl.commands.common import command, format_by_suffix
 from sithctl.commands.explanations import (
     Format,
     check_ways,
@@ -52,7 +52,10 @@ class Sort(StrEnum):
     concept = "concept"
 
 
-FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
+FormatOpt = Annotated[
+    Format,
+    typer.Option("--format", help="Table for people, others for data; else what -o's suffix says."),
+]
 SortOpt = Annotated[
     Sort | None,
     typer.Option(
@@ -133,7 +136,7 @@ def explain(
     stands apart in each vector's "minus".
 
     html is a report in one file, for a browser: a map of the heads, their vectors, a search; as in
-    `sithctl explain --format html -o report.html`.
+    `sithctl explain -o report.html`.
 
     Example: sithctl explain --layer 5 --head 2
     """
@@ -141,6 +144,7 @@ def explain(
     from sithctl.commands.report import other_codes, write_report
     from sithctl.stages.choice import Choice, chosen, parse_pattern
 
+    format = format_by_suffix(context, Format)  # noqa: A001
     check_ways(context)
     pattern = None if grep is None else parse_pattern(grep)
     if output not in (None, "-"):

@@ -47,7 +47,7 @@ def check_ways(context: typer.Context) -> None:
     beside, form = given["beside"], given["format"]
     if form is Format.html and given["sort"] is not None:
         raise UsageError("--sort does not go with html", None, "the report sorts in the browser")
-    _check_figure(given["figure"], given["force"])
+    _check_figure(given["figure"], given["force"], given["output"])
     if beside is None:
         return
     if form not in BESIDE:
@@ -60,7 +60,7 @@ def check_ways(context: typer.Context) -> None:
         raise UsageError("standard input is both codes", None, "name one as a file")
 
 
-def _check_figure(file: Path | None, force: bool) -> None:
+def _check_figure(file: Path | None, force: bool, output: str | None) -> None:
     from sithctl.artifacts.streams import check_target
 
     if file is None:
@@ -68,6 +68,8 @@ def _check_figure(file: Path | None, force: bool) -> None:
     if file.suffix.lower() not in FIGURES:
         named = file.with_suffix(".svg") if file.name.strip("-") else "head.svg"
         raise UsageError("a figure is an .svg or a .png", file, f"--figure {named}")
+    if output is not None and file.resolve() == Path(output).resolve():
+        raise UsageError("--figure and -o are one file", file, "leave out -o, or name another")
     check_target(file, force)
 
 
@@ -111,8 +113,9 @@ def show(
 def _table(codes: Codes, rows: Sequence[Explanation], choice: Choice) -> None:
     from sithctl.views.console import output
     from sithctl.views.terminal import footnotes, tables
+    from sithctl.views.text import subject
 
-    name, width = codes.model.name or "codes", output.width
+    name, width = subject(codes), output.width
     if rows:
         output.table(tables(rows, name, width, order=choice.order, pattern=choice.pattern))
     tell_notes(footnotes(rows, *_hidden(codes, choice)), rows, choice)
@@ -150,9 +153,10 @@ def _text(
 ) -> str:
     from sithctl.views import records
     from sithctl.views.terminal import plain_text
+    from sithctl.views.text import subject
     from sithctl.views.unisith import as_unisith
 
-    name, order = codes.model.name or "codes", choice.order
+    name, order = subject(codes), choice.order
     return {
         Format.table: lambda: plain_text(rows, name, order=order),
         Format.json: lambda: records.as_json(rows, header(codes)),

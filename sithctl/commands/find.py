@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sithctl.commands.codes import CodesArg, Source, codes_asked_for
-from sithctl.commands.common import command, deliver
+from sithctl.commands.common import command, deliver, format_by_suffix
 from sithctl.commands.near_words import note_by_similarity_alone, note_unnamed
 from sithctl.commands.options import (
     CoherenceOpt,
@@ -61,7 +61,10 @@ LeastOpt = Annotated[
 TopOpt = Annotated[
     int | None, typer.Option("--top", min=1, help="So many at most; a table has 20 unless told.")
 ]
-FormatOpt = Annotated[Format, typer.Option("--format", help="Table for people, others for data.")]
+FormatOpt = Annotated[
+    Format,
+    typer.Option("--format", help="Table for people, others for data; else what -o's suffix says."),
+]
 
 TOP_OF_TABLE = 20
 
@@ -108,7 +111,10 @@ def find(
     from sithctl.artifacts.streams import check_target
     from sithctl.stages.find import find as stage
     from sithctl.stages.similarity import phrases_in
+    from sithctl.views import found as view
+    from sithctl.views.text import subject
 
+    format = format_by_suffix(context, Format)  # noqa: A001
     phrases = phrases_in(words)
     if output not in (None, "-"):
         check_target(output, force)
@@ -125,7 +131,8 @@ def find(
         min_grade=min_grade and min_grade.value,
     )
     header = {"model": source.codes.model.name, "phrases": phrases, "by": by}
-    _show(found, header, format, output, top)
+    title = view.title(subject(source.codes), phrases, len(found))
+    _show(found, title, header, format, output, top)
     _note_missing(source.codes, found, phrases, similar)
 
 
@@ -144,6 +151,7 @@ def _comparing(source: Source, similar: bool, model: str | None) -> tuple[Any, s
 
 def _show(
     found: Sequence[Match],
+    title: str,
     header: dict[str, Any],
     format: Format,  # noqa: A002
     target: str | None,
@@ -152,7 +160,6 @@ def _show(
     from sithctl.views import found as view
     from sithctl.views.console import output
 
-    title = view.title(header["model"], header["phrases"], len(found))
     if format is Format.table and target in (None, "-"):
         shown = found[: top or TOP_OF_TABLE]
         if shown:

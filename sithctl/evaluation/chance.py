@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sithctl.evaluation.explained import Explained
 from sithctl.kinds import Array, Codes, Pool
 from sithctl.models.readout import centred_features
 from sithctl.stages.centring import centre_pool
@@ -46,6 +47,19 @@ class Chance:
         targets = centred_features(vectors, readout, self.mean)
         found = code(targets, dictionary, self.options, device=self.device, progress=progress)
         return fidelity(vectors, targets, found, dictionary, readout, self.mean).numpy()
+
+    def explained(self, vectors: Tensor, dictionary: Tensor) -> Explained:
+        """The explanations of (n, width) vectors, which are in no layer and no head: numbers −1."""
+        readout = self.codes.readout
+        targets = centred_features(vectors, readout, self.mean)
+        found = code(targets, dictionary, self.options, device=self.device)
+        figures = fidelity(vectors, targets, found, dictionary, readout, self.mean).numpy()
+        indices, nowhere = found.indices.numpy(), np.full(len(vectors), -1)
+        weights = found.coefficients.numpy().astype(np.float64)
+        used = np.where(indices >= 0, np.maximum(weights, 0.0), 0.0)
+        at = (nowhere, nowhere, nowhere, nowhere)
+        known = (np.ones(len(vectors)), np.zeros(len(vectors), bool), figures)
+        return Explained(len(self.codes.poles), *at, indices, used, *known)
 
     def random_vectors(self, count: int, seed: int) -> Tensor:
         """(count · poles, width) float64 residual directions, drawn as the real vectors are.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -76,6 +76,13 @@ def _flat(codes: Codes, layer: int) -> tuple[Array, ...]:
         np.repeat(values.degenerate.ravel(), shape[2]),
         values.fidelity.reshape(len(head), 3).astype(np.float64),
     )
+
+
+def joined(first: Explained, second: Explained) -> Explained:
+    """Both, one after the other, of as many poles a vector."""
+    names = [field.name for field in fields(Explained)][1:]
+    parts = ((getattr(first, name), getattr(second, name)) for name in names)
+    return Explained(first.poles, *(np.concatenate(pair) for pair in parts))
 
 
 def shares(weights: Array) -> Array:

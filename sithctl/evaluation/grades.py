@@ -19,7 +19,7 @@ What cannot be tested, since its coder cannot be repeated, is B at best. Without
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class Signs:
     overlap: Array
     percentile: Array
     poles: Array
+
+    def __getitem__(self, rows: slice) -> Signs:
+        return Signs(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def grades(self) -> tuple[Array, Array]:
         """(n,) int8 grades, 1 for A to 4 for D, and (n,) uint8 flags of what keeps it from an A."""

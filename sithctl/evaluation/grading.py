@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from sithctl.evaluation.chance import SAMPLES, Chance, percentiles
-from sithctl.evaluation.explained import Explained
+from sithctl.evaluation.explained import Explained, joined
 from sithctl.evaluation.grades import Signs
 from sithctl.evaluation.matching import (
     check_explains,
@@ -29,12 +30,14 @@ STAGE = "eval trust"
 
 @dataclass(frozen=True)
 class Trust:
-    """Explanations with their signs, grades and reasons, and the codes that carry them."""
+    """Explanations with their signs, grades and reasons, and the codes that carry them;
+    ``of_random``: the grades that explanations of random directions get."""
 
     rows: Explained
     signs: Signs
     grades: Array
     reasons: Array
+    of_random: Array
     codes: Codes
     repeatable: bool
     settings: Record
@@ -75,28 +78,33 @@ def grade(
     mu = mean_vector(own_mean(codes, mean), len(codes.mean))
     steps = Progress(progress, 1 + repeats * repeatable)
     chance = Chance(codes, options, mu, device)
-    random = chance.figures(chance.random_vectors(samples, seed), dictionary)
+    drawn = chance.random_vectors(samples, seed)
+    random = chance.explained(drawn, dictionary)
     steps.step()
-    jaccard = overlap = np.full(len(rows.indices), np.nan)
+    both = joined(rows, random)  # graded together: what the thresholds make of random directions
+    jaccard = overlap = np.full(len(both.indices), np.nan)
     if repeatable:
-        targets = centred_features(vectors_explained(codes, spectra), codes.readout, mu)
+        vectors = torch.cat([vectors_explained(codes, spectra).to(drawn), drawn])
+        targets = centred_features(vectors, codes.readout, mu)
         jaccard, overlap = stability(
-            rows, targets, pool, options, repeats=repeats, seed=seed, device=device, steps=steps
+            both, targets, pool, options, repeats=repeats, seed=seed, device=device, steps=steps
         )
-    signs = Signs(
-        np.logical_not(rows.used.any(1)),
-        rows.degenerate,
+    every = Signs(
+        np.logical_not(both.used.any(1)),
+        both.degenerate,
         jaccard,
         overlap,
-        percentiles(rows.fidelity[:, 0], random[:, 0]),
-        poles_overlap(rows),
+        percentiles(both.fidelity[:, 0], random.fidelity[:, 0]),
+        poles_overlap(both),
     )
+    count = len(rows.indices)
+    signs, of_random = every[:count], every[count:].grades()[0]
     grades, reasons = signs.grades()
     settings = {"repeats": repeats, "samples": samples, "seed": seed}
     # Not the spectra's: those of more or fewer layers have other digests, and give the same.
     step = entry(STAGE, settings, {"codes": codes.digest, "pool": pool.digest})
     graded = with_grades(codes, grades, reasons).with_history((*codes.history, step))
-    return Trust(rows, signs, grades, reasons, graded, repeatable, settings)
+    return Trust(rows, signs, grades, reasons, of_random, graded, repeatable, settings)
 
 
 def poles_overlap(rows: Explained) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 from sithctl.evaluation.explained import mean_of
 from sithctl.evaluation.factors import dominant_shares
 from sithctl.evaluation.fidelity import IMPORTED
-from sithctl.evaluation.grades import Signs
+from sithctl.evaluation.grades import B, Signs
 from sithctl.evaluation.grading import Trust, grade
 from sithctl.evaluation.results import Column, Evaluation, Record, Table
 from sithctl.kinds import Array, Codes, Pool, Spectra
@@ -45,6 +45,7 @@ def report(trusted: Trust) -> Evaluation:
         notes.append(ONE_BY_ONE)
     elif trusted.codes.parameters["sparsity"] == 1 and trusted.repeatable:
         notes.append(ALONE)
+    notes.append(against_chance(trusted))
     tables = (_grades(trusted), _reasons(trusted), _heads(trusted), _explanations(trusted))
     return Evaluation("trust", header, tables, tuple(notes))
 
@@ -64,6 +65,19 @@ ALONE = (
 UNTESTED = "stability is not tested, and no grade is better than B"
 
 
+def against_chance(trusted: Trust) -> str:
+    """How often random directions get an A or a B, and whether these explanations do more often."""
+    grades = (trusted.grades, trusted.of_random)
+    ours, random = (float((g <= B).mean()) for g in grades)
+    # Two standard errors of the difference: else half of all random models would be above chance.
+    error = (random * (1 - random) * sum(1 / len(g) for g in grades)) ** 0.5
+    told = f"A or B: {ours:.1%} of these explanations, {random:.1%} of random directions'"
+    return f"{told} (by chance)" if ours > random + 2 * error else f"{told}: {NO_BETTER}"
+
+
+NO_BETTER = "not clearly more than by chance, so that no A or B here is to be trusted"
+
+
 def _grades(trusted: Trust) -> Table:
     signs, codes = trusted.signs, trusted.codes
     known = codes.concepts.factors is not None
@@ -74,6 +88,7 @@ def _grades(trusted: Trust) -> Table:
     for number, letter in enumerate(GRADES, 1):
         mine = trusted.grades == number
         record: Record = {"grade": letter, "count": int(mine.sum()), "share": float(mine.mean())}
+        record["by_chance"] = float((trusted.of_random == number).mean())
         record |= {name: mean_of(values[mine]) for name, values in _figures(signs).items()}
         if truth is not None:
             record["dominant_value"] = mean_of(truth[mine])
@@ -82,6 +97,7 @@ def _grades(trusted: Trust) -> Table:
         Column("grade", "grade", "text"),
         Column("count", "n", "count"),
         Column("share", "share", "share"),
+        Column("by_chance", "by chance", "share"),
         Column("overlap", "stability"),
         Column("percentile", "percentile", "share"),
         Column("poles_overlap", "± overlap"),

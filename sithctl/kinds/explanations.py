@@ -10,6 +10,7 @@ from sithctl.kinds.pool import Factors
 from sithctl.kinds.shown import Shown, number_of
 
 LINES = 10  # of a text, which is there to be recognised
+REMOVED = 1e-12  # of a head's Σσ²: σ below a millionth is what rounding leaves of a 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Explanation:
     concepts: tuple[WeightedConcept, ...]
     grade: str | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def removed(self) -> bool:
+        """Whether σ is nothing but rounding beside the whole head's: an edit scaled it by 0."""
+        return self.energy < REMOVED
 
     def __repr__(self) -> str:
         # Labels come from anybody: their own repr escapes what could control a terminal.

@@ -67,7 +67,8 @@ def arranged(items: Iterable[Item], choice: Choice, faces: Faces[Item]) -> list[
     ]
     if choice.order is not None:
         key = ORDERS[choice.order]
-        found.sort(key=lambda item: key(faces(item)[0]))
+        # What an edit removed means nothing, whatever its fidelity or its concepts' names.
+        found.sort(key=lambda item: (faces(item)[0].removed, key(faces(item)[0])))
     return _first(found, choice, faces)
 
 

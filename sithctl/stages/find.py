@@ -50,8 +50,8 @@ def find(
         layer, head, min_grade: as of ``explain``.
 
     Returns:
-        A sequence by descending weight, equal ones by layer, head, vector and pole, which Jupyter
-        shows as a table.
+        A sequence by descending weight, equal ones by fidelity, σ, then layer, head, vector and
+        pole, which Jupyter shows as a table. Vectors that an edit removed are not in it.
 
     Raises:
         UsageError: no word among the phrases.
@@ -68,10 +68,17 @@ def find(
     asked = phrases_in(phrases) if isinstance(phrases, str) else check_phrases(phrases)
     likeness = alike(codes.concepts, asked, encode) if similar else by_words(codes, asked)
     least = (THRESHOLD if similar else 0.0) if threshold is None else threshold
-    rows = explain(codes, layer=layer, head=head, min_grade=min_grade)
+    explained = explain(codes, layer=layer, head=head, min_grade=min_grade)
+    rows = [e for e in explained if not e.removed]
     found = [m for m in matches(codes, rows, likeness, asked) if m.weight >= least and m.weight > 0]
-    best = tuple(sorted(found, key=lambda m: -m.weight))
+    best = tuple(sorted(found, key=_rank))
     return Matches(best, tuple(asked), codes.model.name)
+
+
+def _rank(match: Match) -> tuple[float, float, float]:
+    e = match.explanation
+    fidelity = -2.0 if e.fidelity.feature is None else e.fidelity.feature
+    return -match.weight, -fidelity, -e.singular_value
 
 
 def matches(

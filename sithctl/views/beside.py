@@ -29,6 +29,7 @@ from sithctl.views.terminal import (
     blank,
     concepts,
     figure,
+    sigma,
 )
 from sithctl.views.text import printable
 
@@ -159,7 +160,7 @@ def _add(table: Table, pair: Pair, first: bool, form: _Form) -> None:
     shared = [
         Text(f"{vector}{'≈' if e.degenerate else ' '}" if first else ""),
         Text(POLE_SIGN[e.pole], style=POLE_STYLE[e.pole]),
-        Text(f"{e.singular_value:.3g}" if first else ""),
+        Text(sigma(e) if first else ""),
     ]
     cells = [_cells(one, form) for one in (pair.first, pair.second)]
     if not form.stacked:

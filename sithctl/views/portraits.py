@@ -14,7 +14,7 @@ from sithctl.stages.explain import Explanation
 from sithctl.stages.summary import HeadFigures, summarise
 from sithctl.views.figures import COLOURS, GREY, as_bytes, drawing
 from sithctl.views.terminal import POLE_SIGN
-from sithctl.views.text import printable
+from sithctl.views.text import printable, subject
 
 SHOWN = 24  # vectors of a spectrum
 NAMED = 3  # concepts of a pole
@@ -51,7 +51,7 @@ def portrait(codes: Codes, rows: Sequence[Explanation], format: str) -> bytes:  
 def title(codes: Codes, rows: Sequence[Explanation]) -> str:
     """What ``portrait`` draws."""
     heads = {(e.layer, e.head) for e in rows}
-    name, first = printable(codes.model.name or "codes"), rows[0]
+    name, first = subject(codes), rows[0]
     if len(heads) > 1:
         return f"{name} · {len(heads)} heads"
     return f"{name} · layer {first.layer} · head {first.head}"
@@ -127,7 +127,9 @@ def _grid(
 
 
 def _panel(figure: Any, axes: Any, values: Array, colours: str, shown: str) -> None:
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, aspect="auto")
+    # From 0, or a measure that hardly differs would go from white to navy. Coherence goes below.
+    low = float(np.nanmin(values, initial=0.0))
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, aspect="auto", vmin=low)
     axes.set_facecolor("#eeeeee")
     figure.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=8)
     if values.size > SAID:

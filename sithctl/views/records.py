@@ -11,7 +11,7 @@ from typing import Any
 
 from sithctl.stages.choice import place
 from sithctl.stages.explain import Explanation, WeightedConcept
-from sithctl.views.terminal import footnotes
+from sithctl.views.terminal import footnotes, sigma
 from sithctl.views.text import printable
 
 COLUMNS = (
@@ -138,7 +138,7 @@ def _markdown_row(e: Explanation, vector: str, graded: bool) -> str:
     fidelity = "" if e.fidelity.feature is None else f"{e.fidelity.feature:.2f}"
     mark = "≈" if e.degenerate else ""
     return (
-        f"| {vector}{mark} | {e.pole} | {e.singular_value:.3g} | {e.energy:.1%} | {fidelity} "
+        f"| {vector}{mark} | {e.pole} | {sigma(e)} | {e.energy:.1%} | {fidelity} "
         f"|{f' {e.grade} |' if graded else ''} {concepts} |"
     )
 

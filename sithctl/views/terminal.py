@@ -101,7 +101,8 @@ def _table(
         if first and table.row_count:
             table.add_section()
         said = concepts(e, largest, width, bar_width(width), pattern)
-        table.add_row(*_figures(e, first, width, placed, graded), said)
+        dim = "dim" if e.removed else ""
+        table.add_row(*_figures(e, first, width, placed, graded), said, style=dim)
     return table
 
 
@@ -124,7 +125,7 @@ def _figures(e: Explanation, first: bool, width: int, placed: bool, graded: bool
     cells = [
         Text(f"{vector}{'≈' if e.degenerate else ' '}" if first else ""),
         Text(POLE_SIGN[e.pole], style=POLE_STYLE[e.pole]),
-        Text(f"{e.singular_value:.3g}" if first else ""),
+        Text(sigma(e) if first else ""),
     ]
     if not narrow(width):
         cells.append(Text(f"{e.energy:.1%}" if first else "", style="dim"))
@@ -139,6 +140,10 @@ def _figures(e: Explanation, first: bool, width: int, placed: bool, graded: bool
 
 def narrow(width: int) -> bool:
     return width < NARROW
+
+
+def sigma(e: Explanation) -> str:
+    return "0†" if e.removed else f"{e.singular_value:.3g}"
 
 
 def figure(value: float | None) -> str:
@@ -213,6 +218,8 @@ def footnotes(explanations: Sequence[Explanation], hidden: int = 0, total: int =
         notes.append(f"{hidden} of {total} vectors are not shown: --top {total} shows all")
     if any(e.degenerate for e in explanations):
         notes.append("≈ σ within the gap of a neighbour's: the two vectors are interchangeable")
+    if any(e.removed for e in explanations):
+        notes.append("† σ 0: removed, as by an edit; what stands beside it means nothing")
     if any(e.grade for e in explanations):
         notes.append("grades by `sithctl eval trust`: A to trust, D not; json and csv have reasons")
     if any(e.side == "left" for e in explanations):

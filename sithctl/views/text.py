@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sithctl.kinds import Codes
 
 # Characters that reorder what surrounds them could make one label pass for another.
 _REORDER = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -18,6 +22,12 @@ def printable(label: str) -> str:
     'red\\x1b[2J'
     """
     return "".join(_shown(c) for c in label)
+
+
+def subject(codes: Codes) -> str:
+    """Whose heads the codes explain, as titles have it: the model, and a text tower."""
+    name, tower = codes.model.name or "codes", codes.architecture.get("tower", "vision")
+    return printable(name if tower == "vision" else f"{name} · {tower} tower")
 
 
 def data(text: str, encoding: str) -> str:

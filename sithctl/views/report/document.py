@@ -14,7 +14,7 @@ from sithctl.kinds import Array, Codes
 from sithctl.stages.explain import Explanation, WeightedConcept
 from sithctl.stages.summary import HeadFigures, coherence, summarise
 from sithctl.views.terminal import footnotes
-from sithctl.views.text import printable
+from sithctl.views.text import printable, subject
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _side(side: Shown, pictures: _Pictures) -> dict[str, Any]:
         if place[0] in codes.layers
     ]
     return {
-        "name": printable(first.model.name or "codes"),
+        "name": subject(first),
         "source": None if side.source is None else printable(side.source),
         "facts": _facts(first),
         "notes": footnotes(side.explanations),

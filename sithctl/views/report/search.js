@@ -29,7 +29,7 @@ function marked(text) {
 }
 
 const RANKS = {
-  weight: (result) => -result.weight,
+  weight: (result) => -result.share || 0, // as `find` has it
   energy: (result) => -result.row.head.share * result.row.energy,
   fidelity: (result) => -(result.row.fidelity ?? -1),
   place: () => 0,
@@ -41,7 +41,7 @@ function matching(side) {
   return side.heads.flatMap((head) => head.vectors.flatMap((row) => {
     const concepts = row.concepts.filter((one) => matches[one.at]);
     const share = sum(concepts.map((one) => one.weight)) / sum(row.concepts.map((one) => one.weight));
-    return concepts.length ? [{ row, concepts, share, weight: Math.max(...concepts.map((one) => one.weight)) }] : [];
+    return concepts.length ? [{ row, concepts, share }] : [];
   }));
 }
 
@@ -49,8 +49,9 @@ function search() {
   const query = byId("query").value.trim();
   const before = pattern;
   pattern = asPattern(query, byId("whole").checked);
-  const rank = RANKS[byId("ranking").value];
-  found = pattern ? DATA.sides.flatMap(matching).sort((a, b) => rank(a) - rank(b)) : [];
+  const by = byId("ranking").value;
+  const order = by === "weight" ? ["weight", "fidelity"] : [by]; // ties of weight as `find` has them
+  found = pattern ? DATA.sides.flatMap(matching).sort((a, b) => order.reduce((least, name) => least || RANKS[name](a) - RANKS[name](b), 0)) : [];
   hits = new Map();
   for (const { row, share } of found) {
     const { count, share: before } = hits.get(row.head) ?? { count: 0, share: 0 };
