@@ -117,6 +117,9 @@ def edit(model: Named | Model, plan: Plan, *, tower: str = "vision") -> Edit:
     >>> [tuple(tensor.shape) for tensor in found.changed.values()]
     [(128, 128), (128,)]
     """
+    if not isinstance(plan, Plan):
+        what = f"not {type(plan).__name__}"
+        raise InputError("edit takes a plan", what, "make one with Plan.of, or load its file")
     opened = open_model(model, tower=tower)
     check_plan(opened, plan)
     changed: dict[str, Tensor] = {}
