@@ -87,7 +87,7 @@ def test_a_real_run_says_how_much_of_a_layer_it_changes(run: Run, tmp_path: Path
         return " ".join(result.stderr.split())
 
     one = said("--set", "5.0.0=0", "-o", tmp_path / "out")
-    assert f"1 singular values scaled, of the value-output energy layer 5: {share:.1%}; read" in one
+    assert f"1 singular value scaled, of the value-output energy layer 5: {share:.1%}; read" in one
     assert "a large edit" not in one
     assert f"layer 5: {share:.1%}: " in said("--set", "5.0.0=0", "--delta", tmp_path / "delta")
     assert "a large edit" not in said("--set", "5.*.*=0.8", "--dry-run")  # (1 − 0.8)² of it
@@ -314,7 +314,7 @@ def test_the_readme(run: Run, tiny_clip: Path, tmp_path: Path) -> None:
     assert data.startswith(b"---\nlicense: mit\n---\n")
     assert data.endswith(b"# Mine\n\ngr\xfcn\n")
     text = data.decode(errors="replace")
-    assert "1 singular values scaled" in text
+    assert "1 singular value scaled" in text
     assert "sithctl edit model --plan sithctl-plan.csv" in text
     row = next(line for line in text.splitlines() if "no heading" in line)
     assert row.startswith("| 0 | 0 | 0 | 0 | &lt;b>x&lt;/b> \\| \\[a\\](b) \\*c\\* \\`d\\`")

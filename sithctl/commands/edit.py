@@ -239,12 +239,12 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
     from sithctl.artifacts.plans import plan_text
     from sithctl.models.directory import HISTORY, PLAN, README, write_directory
     from sithctl.stages.verify import verify
-    from sithctl.views.edit import readme
+    from sithctl.views.edit import readme, scaled
 
     def texts(written: Model) -> dict[str, str]:
         found = verify(written, made)
         verifications.append(found)
-        what = f"{len(made.plan.changes)} singular values scaled"
+        what = scaled(len(made.plan.changes))
         if not made.plan.changes:
             what = "right singular vectors replaced by what their concepts say"
         told = {**document.document(), "verified": asdict(found)}

@@ -159,10 +159,15 @@ def _markdown(text: str) -> str:
     return " ".join(safe.split())
 
 
+def scaled(count: int) -> str:
+    """How many, in words."""
+    return f"{count} singular value{'' if count == 1 else 's'} scaled"
+
+
 def summary(edit: Edit, verified: Verified | None) -> str:
     """A line for after the writing; ``verified`` is what was read back of a model."""
     vectors = len(edit.plan.changes)
-    what = f"{vectors} singular values scaled" if vectors else "vectors reconstructed"
+    what = scaled(vectors) if vectors else "vectors reconstructed"
     what += f", of the value-output energy {_shares(edit)}"
     if verified is None:
         return what

@@ -27,7 +27,7 @@ EXIT_CODES = {
     0: "done",
     1: "failure",
     2: "usage",
-    3: "unreadable or incompatible input",
+    3: "unreadable or incompatible input, or an output that exists",
     4: "a check failed",
     130: "interrupted",
     141: "the reader of its output has closed",
