@@ -465,3 +465,14 @@ def test_what_was_explained_before_does_not_matter(run: Run, tmp_path, monkeypat
         assert run("explain", "--layer", first, "--format", "jsonl").exit_code == 0
         found.append(records(run, "scenes", "--layers", "4-5", "--suppress", "ocean"))
     assert found[0] == found[1] == found[2]
+
+
+def test_an_edited_bundled_model_keeps_its_pool(run: Run, tmp_path: Path) -> None:
+    assert run("edit", "scenes", "--set", "5.2.0=0", "-o", tmp_path / "out").exit_code == 0
+    asked = ("--layer", 5, "--head", 2, "--format", "jsonl")
+    before = run("explain", *asked)
+    after = run("explain", "--model", tmp_path / "out", *asked)
+    assert after.exit_code == 0, after.stderr
+    first, *_ = [json.loads(line) for line in after.stdout.splitlines()]
+    plain = [json.loads(line) for line in before.stdout.splitlines()]
+    assert first["concepts"] == plain[2]["concepts"]  # σ's order moves up by one: both its poles

@@ -18,7 +18,7 @@ from sithctl.errors import InputError, UsageError
 from sithctl.kinds import Codes, Factors, Pool, Spectra
 from sithctl.kinds.base import digest_of
 from sithctl.models.locate import BUNDLED, CHECKPOINTS, locate
-from sithctl.models.location import is_adapter
+from sithctl.models.location import HISTORY, is_adapter
 from sithctl.scenes.bundled import CONCEPTS, FACTORS, MEAN, bundled_concepts
 from sithctl.sources.texts import read_texts
 from sithctl.stages.layers import select_layers
@@ -49,7 +49,7 @@ class Chain:
 
     def codes(self, layers: str | None) -> list[Codes]:
         """Codes of the layers asked for, the model's last four when None: one a layer."""
-        if self.pool is None and self.model not in BUNDLED:
+        if self.pool is None and bundled_base(self.model) is None:
             raise UsageError("no pool", None, "give --pool FILE: a pool, or words to encode")
         facts = self._facts()
         chosen = select_layers(layers, facts["layers"], facts["name"], last=LAST)
@@ -88,7 +88,8 @@ class Chain:
         return model_digest(self.model)
 
     def _recipe(self, layer: int) -> dict[str, Any]:
-        pool = _bundled_files(self.model) if self.pool is None else [_file(self.pool)]
+        own = bundled_base(self.model)
+        pool = _bundled_files(str(own)) if self.pool is None else [_file(self.pool)]
         mean = MEAN if self.mean is None else None if self.mean == "none" else self._mean_file()
         return {
             "model": self._model_digest(),
@@ -139,7 +140,7 @@ class Chain:
 
     def _pool(self) -> Pool:
         if self.pool is None:
-            return bundled_pool(self.model)
+            return bundled_pool(str(bundled_base(self.model)))
         path = _file(self.pool)
         if _is_artefact(path):
             return load(path, Pool)
@@ -171,6 +172,18 @@ def _beside(place: Path) -> list[Path]:
     kinds = texts if single else {*texts, *CHECKPOINTS}
     found = {file for file in folder.iterdir() if file.suffix in kinds}
     return sorted(found | ({place} if single else set()))
+
+
+def bundled_base(model: str) -> str | None:
+    """The bundled model that a model is, or that it was edited from: their feature space is one,
+    which ``decompose`` checks, and so is their pool."""
+    if model in BUNDLED:
+        return model
+    try:
+        name = json.loads((Path(model) / HISTORY).read_text())["model"]["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return name if isinstance(name, str) and name in BUNDLED else None
 
 
 def _entry(recipe: dict[str, Any]) -> Path:

@@ -237,7 +237,8 @@ def _write_model(model: Model, made: Edit, document: Delta, folder: Path) -> Any
 
     from sithctl._version import __version__
     from sithctl.artifacts.plans import plan_text
-    from sithctl.models.directory import HISTORY, PLAN, README, write_directory
+    from sithctl.models.directory import PLAN, README, write_directory
+    from sithctl.models.location import HISTORY
     from sithctl.stages.verify import verify
     from sithctl.views.edit import readme, scaled
 

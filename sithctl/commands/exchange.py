@@ -25,7 +25,8 @@ def exchange(model: Model, apply: Path | None, undo: Path | None, folder: Path |
     from sithctl._version import __version__
     from sithctl.artifacts import load
     from sithctl.kinds import Delta
-    from sithctl.models.directory import HISTORY, README, write_directory
+    from sithctl.models.directory import README, write_directory
+    from sithctl.models.location import HISTORY
     from sithctl.stages.delta import applied, undone
     from sithctl.views.console import output
     from sithctl.views.edit import readme_of_delta

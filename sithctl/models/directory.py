@@ -22,10 +22,10 @@ from sithctl.checkpoints.writer import (
     written_names,
 )
 from sithctl.errors import InputError
-from sithctl.models.location import OPEN_CLIP_CONFIG
+from sithctl.models.location import HISTORY, OPEN_CLIP_CONFIG
 from sithctl.models.model import Model
 
-HISTORY, PLAN, README = "sithctl.json", "sithctl-plan.csv", "README.md"  # what we write beside
+PLAN, README = "sithctl-plan.csv", "README.md"  # what we write beside, and HISTORY
 OURS = ("<!-- sithctl edit -->", "<!-- end of sithctl edit -->")  # around our part of a README
 
 

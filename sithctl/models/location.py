@@ -11,6 +11,7 @@ from sithctl.errors import InputError
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
+HISTORY = "sithctl.json"  # what `edit` leaves in a model's folder
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
