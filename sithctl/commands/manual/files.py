@@ -75,7 +75,8 @@ a table model, and a table [[change]] a row.
 # SCORES
 
 What `sithctl judge` gives is a CSV with the columns {", ".join(scores.COLUMNS)};
-concepts and why may be missing, and others may stand beside them.
+concepts and why may be missing, and others may stand beside them. A first line that begins with
+"{scores.MARK.strip()}" names the model in the same way.
 """
 EXPLANATIONS = f"""
 # EXPLANATIONS
