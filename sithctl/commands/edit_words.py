@@ -25,7 +25,7 @@ def check_words(given: dict[str, Any]) -> None:
 
     if not given["suppress"]:
         return
-    if given["factor"] is not None and abs(given["factor"]) > 1:
+    if given["factor"] is not None and given["factor"] > 1:  # below −1 it turns: the paper's −2
         shown = f"--factor {given['factor']:g}"
         raise UsageError("--suppress makes less", shown, "give --amplify")
     more = phrases_in(",".join(given["amplify"])) if given["amplify"] else []
