@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +12,7 @@ from rich.text import Text
 
 from sithctl.kinds import Match, WeightedConcept
 from sithctl.stages.find import THRESHOLD
-from sithctl.views.records import cell, record
+from sithctl.views.records import cell, delimited, record
 from sithctl.views.terminal import (
     GRADE_STYLE,
     PLAIN,
@@ -151,12 +149,7 @@ def _record(match: Match) -> dict[str, Any]:
 
 def as_csv(matches: Iterable[Match], delimiter: str = ",") -> str:
     """A line a match, ready for ``cut`` and ``sort``; a flag is 0 or 1."""
-    names, rows = flat(matches)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([int(x) if isinstance(x, bool) else x for x in row] for row in rows)
-    return buffer.getvalue()
+    return delimited(*flat(matches), delimiter)
 
 
 def flat(matches: Iterable[Match]) -> tuple[tuple[str, ...], list[list[Any]]]:

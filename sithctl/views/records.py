@@ -65,7 +65,11 @@ def as_jsonl(explanations: Iterable[Explanation]) -> str:
 
 def as_csv(explanations: Iterable[Explanation], delimiter: str = ",") -> str:
     """The columns of ``flat``, a header first; a flag is 0 or 1."""
-    names, rows = flat(explanations)
+    return delimited(*flat(explanations), delimiter)
+
+
+def delimited(names: Sequence[str], rows: Iterable[Sequence[Any]], delimiter: str) -> str:
+    """A table as CSV or TSV: a header, then the rows, a flag as 0 or 1."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     writer.writerow(names)
